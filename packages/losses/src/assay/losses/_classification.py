@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
-
 from assay.losses import _cross_entropy as functions
 from assay.losses._labels import align_labels, as_predictions
 from assay.losses._reduction import SUM_OVER_BATCH_SIZE

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
-
 from assay.losses._labels import align_labels, as_predictions
 from assay.losses._reduction import compute_dtype, hide
 

@@ -47,8 +47,9 @@ def compute_dtype(predictions: Any) -> Any:
 def align_weights(weights: Any, shape: Any, *, argument: str = "sample_weight") -> Any:
     """Bring weights or a mask to the shape of the elements, without a broadcast that nobody asked for.
 
-    Accepted, for elements of shape `[d0, d1, ..., dn]`: a scalar; that shape; that shape with axes of size 1 after the
-    first; a leading part `[d0, ..., dk]` of it (a weight per row); any of these with one more axis of size 1 at the end.
+    Accepted, for elements of shape `[d0, ..., dn]`: a scalar; that shape; that shape with axes of size 1 after the
+    first; a leading part `[d0, ..., dk]` of it (a weight per row); any of these with one more axis of size 1 at the
+    end.
 
     Args:
         weights: Tensor of any dtype.

@@ -3,7 +3,6 @@
 from typing import Any
 
 import tensorflow as tf
-
 from assay.losses import _reduction
 from assay.losses._flavour import FlavourLoss, keras_mask
 

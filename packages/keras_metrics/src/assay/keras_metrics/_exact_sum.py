@@ -1,0 +1,57 @@
+"""A sum that neither stops at 2^24 nor depends on the order of its terms.
+
+A float32 counter stops at 16,777,216: adding 1 changes nothing. This sum keeps fixed-point numbers in an int64
+variable, in units of 2^-20, where addition is exact, associative and the same on every device; what is finer than a
+unit goes to a float32 variable beside it. Counts and weights that are multiples of 2^-20 are therefore exact up to
+2^43 (8.8e12), any others to within float32 rounding of that small remainder. Both variables are plain sums, so
+replicas, `merge_state` and checkpoints need nothing special.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+from assay.keras_metrics._flavour import FlavourMetric
+
+FRACTION_BITS = 20
+UNITS_PER_ONE = 2**FRACTION_BITS
+# A single term from here on, infinite or NaN goes to the float32 remainder: its units would not fit in an int64.
+LARGEST_EXACT_TERM = 2.0**31
+
+
+class ExactSum(tf.Module):
+    """A sum of counts or weights in two variables of a metric.
+
+    Args:
+        metric: The metric that owns the variables.
+        name: Name of the sum; the variables are called `<name>_units` and `<name>_remainder`.
+        shape: Shape of the sum.
+    """
+
+    def __init__(self, metric: FlavourMetric, name: str, *, shape: tuple[int, ...] = ()) -> None:
+        super().__init__(name=name)
+        self.units = metric.add_state(f"{name}_units", shape, "int64")
+        self.remainder = metric.add_state(f"{name}_remainder", shape, "float32")
+
+    def add(self, terms: Any) -> None:
+        """Add terms up over all their axes, and to the sum (for a sum of shape `()`).
+
+        Args:
+            terms: Tensor of any shape: bool, integer or float. Not-finite terms make the sum not finite.
+        """
+        if not terms.dtype.is_floating:
+            count = tf.reduce_sum(tf.cast(terms, tf.int64))
+            self.units.assign_add(count * UNITS_PER_ONE)
+            return
+        terms = tf.cast(terms, tf.float32)
+        exact = tf.abs(terms) < LARGEST_EXACT_TERM
+        scaled = tf.where(exact, terms, tf.zeros_like(terms)) * UNITS_PER_ONE
+        whole = tf.round(scaled)
+        remainder = tf.where(exact, (scaled - whole) / UNITS_PER_ONE, terms)
+        self.units.assign_add(tf.reduce_sum(tf.cast(whole, tf.int64)))
+        self.remainder.assign_add(tf.reduce_sum(remainder))
+
+    def value(self, dtype: Any = tf.float32) -> Any:
+        """The sum as a float tensor of its shape."""
+        dtype = tf.float64 if tf.as_dtype(dtype) == tf.float64 else tf.float32
+        units = tf.cast(tf.convert_to_tensor(self.units), dtype)
+        return units / UNITS_PER_ONE + tf.cast(tf.convert_to_tensor(self.remainder), dtype)

@@ -1,0 +1,55 @@
+"""The one place where Keras 3 and tf_keras metrics differ: the base class, its variables, its checkpoints."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import tensorflow as tf
+
+
+class FlavourMetric(tf.keras.metrics.Metric, tf.__internal__.tracking.AutoTrackable):
+    """A `tf.keras.metrics.Metric` that behaves alike in Keras 3 and in tf_keras.
+
+    * `tf.train.Checkpoint(metric=metric)` works: tf_keras metrics are trackable, Keras 3 metrics become so here.
+    * `merge_state` exists: Keras 3 dropped it.
+    * The dtype of the result is float32 unless another one is asked for, whatever the policy and `floatx` are.
+
+    Args:
+        name: Name of the metric.
+        dtype: Dtype of the result; None means float32.
+    """
+
+    def __init__(self, *, name: str, dtype: Any = None) -> None:
+        super().__init__(name=name, dtype="float32" if dtype is None else dtype)
+
+    def add_state(self, name: str, shape: tuple[int, ...], dtype: str) -> Any:
+        """Add a variable of zeros that replicas keep apart and whose reads sum over the replicas.
+
+        It becomes an attribute of that name, which is its key in a checkpoint in both flavours.
+        """
+        variable = self.add_weight(name=name, shape=shape, initializer="zeros", dtype=dtype)
+        setattr(self, name, variable)
+        return variable
+
+    def merge_state(self, metrics: Iterable["FlavourMetric"]) -> None:
+        """Add the state of other metrics of the same kind and options to this one.
+
+        Args:
+            metrics: Metrics that stay as they are.
+
+        Raises:
+            ValueError: If one of them is of another class or has other options; nothing is merged then.
+        """
+        others = list(metrics)
+        for other in others:
+            if type(other) is not type(self) or _options(other) != _options(self):
+                raise ValueError(
+                    f"`merge_state` of {type(self).__name__} with {_options(self)} needs metrics of the same class "
+                    f"and options. Received {type(other).__name__} with {_options(other)}."
+                )
+        for other in others:
+            for mine, theirs in zip(self.variables, other.variables, strict=True):
+                mine.assign_add(tf.convert_to_tensor(theirs))
+
+
+def _options(metric: FlavourMetric) -> dict[str, Any]:
+    return {key: value for key, value in metric.get_config().items() if key not in ("name", "dtype")}
