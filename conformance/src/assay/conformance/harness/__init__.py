@@ -1,0 +1,33 @@
+"""The harness: small pieces that build a duck-typed Task, run its steps in each mode, and record what happened."""
+
+from assay.conformance.harness.batches import first_batch as first_batch
+from assay.conformance.harness.batches import split_batch as split_batch
+from assay.conformance.harness.batches import training_batches as training_batches
+from assay.conformance.harness.batches import validation_batches as validation_batches
+from assay.conformance.harness.build import Build as Build
+from assay.conformance.harness.build import build_task as build_task
+from assay.conformance.harness.build import make_component as make_component
+from assay.conformance.harness.calls import calling as calling
+from assay.conformance.harness.calls import require as require
+from assay.conformance.harness.datasets import build_dataset as build_dataset
+from assay.conformance.harness.datasets import data_params as data_params
+from assay.conformance.harness.flavour import flavour_of as flavour_of
+from assay.conformance.harness.flavour import keras_for as keras_for
+from assay.conformance.harness.ledger import digests as digests
+from assay.conformance.harness.optimizers import make_optimizer as make_optimizer
+from assay.conformance.harness.optimizers import optimizer_iterations as optimizer_iterations
+from assay.conformance.harness.runs import Evaluation as Evaluation
+from assay.conformance.harness.runs import TrainRun as TrainRun
+from assay.conformance.harness.runs import evaluate as evaluate
+from assay.conformance.harness.runs import train as train
+from assay.conformance.harness.runs import train_run as train_run
+from assay.conformance.harness.runs import validation_run as validation_run
+from assay.conformance.harness.snapshots import Snapshot as Snapshot
+from assay.conformance.harness.snapshots import assign_values as assign_values
+from assay.conformance.harness.snapshots import changed_names as changed_names
+from assay.conformance.harness.snapshots import describe_changes as describe_changes
+from assay.conformance.harness.snapshots import model_variables as model_variables
+from assay.conformance.harness.snapshots import snapshot as snapshot
+from assay.conformance.harness.steps import Stepper as Stepper
+from assay.conformance.harness.strategies import strategy_for as strategy_for
+from assay.conformance.harness.values import as_numpy as as_numpy

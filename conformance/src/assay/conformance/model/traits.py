@@ -1,0 +1,131 @@
+"""The traits: what a subject may declare about itself, in one table, checked by name and by value.
+
+A rule reads a trait with `ctx.trait("batch_statistics")`. To add one, add a row here: the table in the documentation,
+the error messages and the suggestions all come from it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from assay.conformance.model.errors import UsageError
+from assay.conformance.model.kinds import Kind
+from assay.conformance.suggestions import did_you_mean
+
+
+@dataclasses.dataclass(frozen=True)
+class Trait:
+    """One thing that a subject may declare.
+
+    Attributes:
+      name: The name that a subject uses.
+      kinds: The kinds of subject that may declare it.
+      accepts: The types that the value may have.
+      default: The value when the subject declares nothing.
+      meaning: What declaring it says, in one sentence.
+      choices: The values allowed, when they are few.
+    """
+
+    name: str
+    kinds: tuple[Kind, ...]
+    accepts: tuple[type, ...]
+    default: Any
+    meaning: str
+    choices: tuple[Any, ...] = ()
+
+
+_LOSSES = (Kind.LOSS,)
+_METRICS = (Kind.KERAS_METRIC, Kind.PYTHON_METRIC)
+_TASKS = (Kind.TASK,)
+_PIPELINES = (Kind.TASK, Kind.INPUT_PIPELINE)
+
+_TABLE = (
+    Trait(
+        "batch_statistics",
+        _TASKS,
+        (bool,),
+        False,
+        "The train step's result depends on which examples share a batch (batch normalisation, in-batch negatives), "
+        "so that replicas cannot equal one replica exactly.",
+    ),
+    Trait(
+        "random_step",
+        _TASKS,
+        (bool,),
+        False,
+        "The train step draws random numbers (dropout, noise), so that two runs differ although nothing is wrong.",
+    ),
+    Trait(
+        "untrained_variables",
+        _TASKS,
+        (tuple, list),
+        (),
+        "Patterns (as in a shell: `*/codebook`) of the names of trainable variables without a gradient by design.",
+    ),
+    Trait(
+        "eval_drops_remainder",
+        _PIPELINES,
+        (bool,),
+        False,
+        "Evaluation drops the last partial batch on purpose, so that some examples are not counted.",
+    ),
+    Trait(
+        "train_ends",
+        _PIPELINES,
+        (bool,),
+        False,
+        "The training dataset ends after one epoch on purpose: the caller repeats it.",
+    ),
+    Trait(
+        "mixes_examples",
+        _LOSSES,
+        (bool,),
+        False,
+        "The loss of one example depends on the other examples of the batch (contrastive, Dice).",
+    ),
+    Trait("zero_at_target", _LOSSES, (bool,), False, "A perfect prediction scores exactly zero."),
+    Trait(
+        "normaliser",
+        _LOSSES,
+        (str,),
+        "elements",
+        "What the mean divides by.",
+        ("weights", "elements", "valid"),
+    ),
+    Trait("ignore_label", (*_LOSSES, *_METRICS), (int,), None, "The label id whose elements count for nothing."),
+    Trait("order_dependent", _METRICS, (bool,), False, "The result depends on the order of the updates."),
+    Trait("reference", (*_LOSSES, *_METRICS), (object,), None, "A callable that computes the value in NumPy float64."),
+)
+
+TRAITS: Mapping[str, Trait] = {trait.name: trait for trait in _TABLE}
+"""Every trait by name."""
+
+
+def check_traits(traits: Mapping[str, Any] | None, *, kind: Kind | None = None) -> dict[str, Any]:
+    """Return the declared traits as a dict, or say which one is unknown, misplaced or of the wrong type.
+
+    Args:
+      traits: What the subject declares, by name.
+      kind: The kind of the subject when it is known; a trait of another kind is then refused.
+
+    Returns:
+      A new dict with the same entries.
+
+    Raises:
+      UsageError: If a name is not in the table, belongs to another kind, or has a value of the wrong type.
+    """
+    for name, value in (traits or {}).items():
+        trait = TRAITS.get(name)
+        if trait is None:
+            raise UsageError(f"There is no trait {name!r}; {did_you_mean(name, TRAITS)}.")
+        if kind is not None and kind not in trait.kinds:
+            kinds = ", ".join(trait.kinds)
+            raise UsageError(f"The trait {name!r} belongs to subjects of kind {kinds}, and this one is a {kind}.")
+        if not isinstance(value, trait.accepts) or (isinstance(value, bool) and bool not in (*trait.accepts, object)):
+            expected = " or ".join(accepted.__name__ for accepted in trait.accepts)
+            raise UsageError(f"The trait {name!r} takes a {expected}, and it was given {value!r}.")
+        if trait.choices and value not in trait.choices:
+            raise UsageError(f"The trait {name!r} is one of {list(trait.choices)}, and it was given {value!r}.")
+    return dict(traits or {})

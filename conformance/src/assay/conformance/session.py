@@ -1,0 +1,47 @@
+"""What the rules of one subject share: components built, runs recorded and graphs traced once, then read by many.
+
+A run is asked for by a key; the first rule to ask pays for it. A failure is remembered like a result, so that a broken
+step is not run again by each rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from assay.conformance.model.errors import NotApplicable, NotRun, SubjectError, Violation
+from assay.conformance.model.subject import Subject
+
+_REMEMBERED = (SubjectError, Violation, NotApplicable, NotRun)
+
+
+class Session:
+    """A cache that lives as long as the check of one subject on one target with one seed.
+
+    Args:
+      subject: The subject whose runs are kept.
+      seed: The seed that every build and every run starts from.
+    """
+
+    def __init__(self, subject: Subject, *, seed: int = 0) -> None:
+        self.subject = subject
+        self.seed = seed
+        self._kept: dict[Hashable, Any] = {}
+        self._raised: dict[Hashable, Exception] = {}
+
+    def share(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Return what `make` returned, or raise what it raised, when this key was first asked for.
+
+        Args:
+          key: Says what the value depends on, completely: two keys are equal only when their values are exchangeable.
+          make: Makes the value. It must leave nothing behind that another key could see.
+        """
+        if key in self._raised:
+            raise self._raised[key]
+        if key not in self._kept:
+            try:
+                self._kept[key] = make()
+            except _REMEMBERED as exception:
+                self._raised[key] = exception
+                raise
+        return self._kept[key]

@@ -1,0 +1,58 @@
+"""The twins that rules share: one object each, so that a twin's runs are made once for all the rules that use it."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from typing import Any
+
+from assay.conformance.model.kinds import Kind
+from assay.conformance.model.subject import Subject
+from assay.conformance.specimens.task import SoundTask
+
+
+@dataclasses.dataclass(frozen=True)
+class _DataConfig:
+    """A frozen data configuration, as users of dataclasses write them."""
+
+    is_training: bool
+    global_batch_size: int = 6
+    drop_remainder: bool = True
+    seed: int | None = None
+
+
+class _ConfiguredTask(SoundTask):
+    """A sound Task that brings its own data configuration."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.task_config = types.SimpleNamespace(
+            train_data=_DataConfig(is_training=True), validation_data=_DataConfig(is_training=False)
+        )
+
+
+def _frozen_and_regularised() -> SoundTask:
+    return _ConfiguredTask(frozen=True, weight_decay=0.01)
+
+
+def _with_batch_norm() -> SoundTask:
+    return SoundTask(batch_norm=True)
+
+
+def _with_dropout() -> SoundTask:
+    return SoundTask(dropout=0.5)
+
+
+SOUND_TASK = Subject(SoundTask, kind=Kind.TASK, name="sound task")
+"""Deterministic, without batch statistics: every comparison applies to it."""
+
+CONFIGURED_TASK = Subject(_frozen_and_regularised, kind=Kind.TASK, name="sound task, configured, frozen, regularised")
+"""Has a frozen data configuration, a frozen layer and a weight regulariser."""
+
+BATCH_NORM_TASK = Subject(
+    _with_batch_norm, kind=Kind.TASK, traits={"batch_statistics": True}, name="sound task, batch norm"
+)
+"""Has moving statistics, which training must move and validation must not."""
+
+DROPOUT_TASK = Subject(_with_dropout, kind=Kind.TASK, traits={"random_step": True}, name="sound task, dropout")
+"""Draws random numbers in training, and none in validation."""

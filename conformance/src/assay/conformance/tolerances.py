@@ -1,0 +1,63 @@
+"""The tolerances of every numeric comparison, in one table keyed by rule and target, with the reason for each.
+
+A check never holds a number of its own: it asks `ctx.tolerance("weights")`. The most specific row wins: rule, quantity
+and target; then rule and quantity on any target; then the quantity's default.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from assay.conformance.model.vocabulary import Target
+
+
+@dataclasses.dataclass(frozen=True)
+class Tolerance:
+    """How far two values may be apart: `|a - b| <= absolute + relative * |b|`.
+
+    Attributes:
+      relative: The part in proportion to the expected value.
+      absolute: The part that does not depend on it.
+      because: Why it is what it is.
+    """
+
+    relative: float
+    absolute: float
+    because: str
+
+    def allows(self, actual: Any, expected: Any) -> bool:
+        """Whether every element of `actual` is near its element of `expected`; NaN equals NaN."""
+        return bool(np.allclose(actual, expected, rtol=self.relative, atol=self.absolute, equal_nan=True))
+
+
+EXACT = Tolerance(0.0, 0.0, "bit for bit")
+
+_ANY = None
+_TABLE: dict[tuple[str | None, str, Target | None], Tolerance] = {
+    (_ANY, "exact", _ANY): EXACT,
+    (_ANY, "loss", _ANY): Tolerance(1e-5, 1e-6, "float32 sums of a few thousand terms, in any order"),
+    (_ANY, "loss", Target.GPU): Tolerance(1e-3, 1e-4, "TensorFloat-32 products keep 10 bits of mantissa"),
+    (_ANY, "weights", _ANY): Tolerance(1e-5, 1e-6, "float32 updates of a few steps, sums in any order"),
+    (_ANY, "weights", Target.GPU): Tolerance(1e-3, 1e-4, "TensorFloat-32 products keep 10 bits of mantissa"),
+    (_ANY, "metrics", _ANY): Tolerance(1e-5, 1e-6, "float32 means, sums in any order"),
+    (_ANY, "metrics", Target.GPU): Tolerance(1e-3, 1e-4, "TensorFloat-32 products keep 10 bits of mantissa"),
+}
+
+
+def tolerance(rule: str, quantity: str, target: Target) -> Tolerance:
+    """Return the tolerance of a quantity in a rule on a target.
+
+    Args:
+      rule: The rule's id.
+      quantity: What is compared: `weights`, `loss`, `metrics`, `exact`, or a name that the rule has rows for.
+      target: The device the comparison ran on.
+
+    Raises:
+      KeyError: If the table has no row for the quantity; it is a defect of the rule.
+    """
+    for key in ((rule, quantity, target), (rule, quantity, _ANY), (_ANY, quantity, target), (_ANY, quantity, _ANY)):
+        if key in _TABLE:
+            return _TABLE[key]
+    raise KeyError(f"The tolerance table has no row for {quantity!r} (rule {rule}, target {target}).")

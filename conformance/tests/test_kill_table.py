@@ -1,0 +1,52 @@
+"""Every mutant fails its own rule, and every twin passes every rule of its kind."""
+
+import functools
+
+import pytest
+from assay.conformance import specimens
+from assay.conformance.model import Kind, Outcome, Subject
+from assay.conformance.registry import all_rules, rules_for
+from assay.conformance.runner import run_rule
+from assay.conformance.session import Session
+
+pytestmark = pytest.mark.flavour
+
+RULES = {entry.rule.id: entry for entry in all_rules()}
+MUTANTS = [
+    pytest.param(entry, mutant, id=f"{entry.rule.id}-{entry.rule.slug}-{mutant.name.replace(' ', '_')}")
+    for entry in all_rules()
+    for mutant in entry.mutants
+]
+SPECIMENS = [specimen for specimen in vars(specimens).values() if isinstance(specimen, Subject)]
+TWINS = {id(twin): twin for twin in [*SPECIMENS, *(entry.twin for entry in all_rules())]}
+TWIN_CASES = [
+    pytest.param(twin, entry, mode, id=f"{entry.rule.id}-{entry.rule.slug}-{mode}-{twin.name.replace(' ', '_')}")
+    for twin in TWINS.values()
+    for entry in rules_for(twin.kind or Kind.TASK)
+    for mode in entry.rule.modes
+]
+
+
+@functools.cache
+def session_of(subject: Subject) -> Session:
+    return Session(subject)
+
+
+@pytest.mark.parametrize(("entry", "mutant"), MUTANTS)
+def test_mutant_fails_its_own_rule(entry, mutant):
+    session = Session(mutant)
+
+    results = [run_rule(entry, session, kind=Kind.TASK, mode=mode) for mode in entry.rule.modes]
+
+    assert Outcome.ERROR not in {result.outcome for result in results}, results
+    failures = [result for result in results if result.outcome is Outcome.FAIL]
+    assert failures, f"{entry.rule.id} does not see its mutant: {[(r.mode, r.outcome, r.message) for r in results]}"
+    assert all(failure.finding for failure in failures)
+
+
+@pytest.mark.parametrize(("twin", "entry", "mode"), TWIN_CASES)
+def test_twin_passes_every_rule_of_its_kind(twin, entry, mode):
+    result = run_rule(entry, session_of(twin), kind=Kind.TASK, mode=mode)
+
+    allowed = {Outcome.PASS} if twin is entry.twin else {Outcome.PASS, Outcome.NOT_APPLICABLE}
+    assert result.outcome in allowed, result.message
