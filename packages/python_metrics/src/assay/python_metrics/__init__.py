@@ -1,0 +1,7 @@
+"""Host metrics in NumPy: evaluators that need no TensorFlow."""
+
+from assay.python_metrics._confusion_matrix import ConfusionMatrix as ConfusionMatrix
+from assay.python_metrics._errors import MissingFieldError as MissingFieldError
+from assay.python_metrics._host_metric import UNDEFINED as UNDEFINED
+from assay.python_metrics._host_metric import BaseHostMetric as BaseHostMetric
+from assay.python_metrics._host_metric import HostMetric as HostMetric
