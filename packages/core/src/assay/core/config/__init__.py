@@ -6,6 +6,8 @@ from assay.core.config.errors import ConfigError, Problem
 from assay.core.config.experiment import MODES, ExperimentConfig, TaskConfig
 from assay.core.config.one_of import OneOfConfig
 from assay.core.config.optimization import OptimizationConfig
+from assay.core.config.overrides import parse_override
+from assay.core.config.parsing import parse_configuration
 from assay.core.config.registry import (
     get_exp_config,
     get_task,
@@ -15,9 +17,11 @@ from assay.core.config.registry import (
 )
 from assay.core.config.runtime import STRATEGIES, RuntimeConfig
 from assay.core.config.trainer import TrainerConfig
+from assay.core.config.writing import PARAMS_FILE, to_yaml, write_params
 
 __all__ = [
     "MODES",
+    "PARAMS_FILE",
     "STRATEGIES",
     "Config",
     "ConfigError",
@@ -31,7 +35,11 @@ __all__ = [
     "TrainerConfig",
     "get_exp_config",
     "get_task",
+    "parse_configuration",
+    "parse_override",
     "register_config_factory",
     "register_task_cls",
     "registered_experiments",
+    "to_yaml",
+    "write_params",
 ]

@@ -1,0 +1,81 @@
+"""`parse_configuration`: defaults, then files, then overrides, into one validated and locked configuration."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from assay.core.config.errors import ConfigError
+from assay.core.config.experiment import ExperimentConfig
+from assay.core.config.overrides import parse_override
+from assay.core.config.reading import line_finder, read_config_text, read_text
+from assay.core.config.registry import get_exp_config
+
+OVERRIDE_FLAG = "--params_override"
+
+
+def parse_configuration(
+    experiment: str | ExperimentConfig,
+    config_files: str | Sequence[str] = (),
+    params_override: str = "",
+    *,
+    runtime_overrides: Mapping[str, Any] | None = None,
+    mode: str | None = None,
+    lock: bool = True,
+) -> ExperimentConfig:
+    """Make the configuration of a run.
+
+    Each source is merged over what there is, later ones over earlier ones: the experiment's defaults, the files in
+    order, `runtime_overrides`, `params_override`. A source with a mistake is refused as a whole, every mistake listed.
+
+    Args:
+        experiment: Name of a registered experiment, or a configuration to begin with (it is copied).
+        config_files: Paths of YAML or JSON files.
+        params_override: Pairs `a.b=1,c.d=x`, a YAML or JSON text, or the path of a file; see
+            `assay.core.config.overrides`.
+        runtime_overrides: Options of `runtime` from flags of their own.
+        mode: One of `MODES`; what it needs is then checked too.
+        lock: Whether to lock the result.
+
+    Returns:
+        The configuration, validated.
+
+    Raises:
+        ConfigError: Names the source and, for each problem, the key path (and line), what was expected and received.
+    """
+    params = experiment.copy() if isinstance(experiment, ExperimentConfig) else get_exp_config(experiment)
+    sources = []
+    for path in [config_files] if isinstance(config_files, str) else config_files:
+        path = os.fspath(path)
+        text = read_text(path)
+        try:
+            mapping = read_config_text(text, path.lower().endswith(".json"))
+        except ConfigError as error:
+            raise error.located(path) from None
+        _merge(params, mapping, path, text)
+        sources.append(path)
+    if runtime_overrides:
+        _merge(params, {"runtime": dict(runtime_overrides)}, "the runtime flags")
+        sources.append("the runtime flags")
+    if params_override.strip():
+        try:
+            mapping, text = parse_override(params_override)
+        except ConfigError as error:
+            raise error.located(f"{OVERRIDE_FLAG} {error.source}".strip()) from None
+        _merge(params, mapping, OVERRIDE_FLAG, text)
+        sources.append(OVERRIDE_FLAG)
+    try:
+        params.validate(mode)
+    except ConfigError as error:
+        name = f"experiment {experiment!r}" if isinstance(experiment, str) else "the configuration"
+        merged = f" with {', '.join(sources)}" if sources else ""
+        raise error.located(name + merged) from None
+    if lock:
+        params.lock()
+    return params
+
+
+def _merge(params: ExperimentConfig, mapping: Mapping[str, Any], source: str, text: str = "") -> None:
+    try:
+        params.override(mapping)
+    except ConfigError as error:
+        raise error.located(source, line_finder(text)) from None
