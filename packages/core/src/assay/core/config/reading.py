@@ -12,7 +12,7 @@ import json
 import os
 import re
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 from assay.core.config.errors import ConfigError, Problem
@@ -34,8 +34,6 @@ _INT_BASES = {"0o": 8, "0x": 16}
 
 class CoreSchemaLoader(yaml.SafeLoader):
     """A safe YAML loader with the core schema of YAML 1.2 that refuses a key given twice."""
-
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # not those of the base class
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         """Construct a mapping, refusing a key given twice."""
@@ -63,6 +61,7 @@ def _construct_float(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> float:
     return float(loader.construct_scalar(node).replace("_", "").replace(".inf", "inf").replace(".nan", "nan").lower())
 
 
+CoreSchemaLoader.yaml_implicit_resolvers = {}  # not those of the base class
 add_resolvers(CoreSchemaLoader)
 CoreSchemaLoader.add_constructor("tag:yaml.org,2002:int", _construct_int)
 CoreSchemaLoader.add_constructor("tag:yaml.org,2002:float", _construct_float)
