@@ -16,44 +16,54 @@ from assay.conformance.model.subject import Subject
 from assay.conformance.model.vocabulary import Evidence, Mode, Outcome, Target
 from assay.conformance.session import Session
 
+_CLOSED = "{} failed, so nothing else could be observed. Mend that first."
+
 
 def run_subject(
     subject: Subject,
     entries: Iterable[RegisteredRule],
     *,
     kind: Kind,
+    gates: Iterable[RegisteredRule] = (),
     target: Target = Target.CPU,
     modes: Iterable[Mode] | None = None,
     seed: int = 0,
-    session: Session | None = None,
 ) -> Iterator[Result]:
     """Check one subject on one target, rule by rule, and yield a result for each rule and mode as it is known.
 
-    A rule that is a gate (the subject can be made and called at all) runs first even when others are selected; when it
-    fails, the rest are not run: a subject that cannot be constructed gets one failure, not one a rule.
+    The gates (the subject can be made and called at all) run first. When one fails, the rest are not run: a subject
+    that cannot be constructed gets one failure, not one a rule. A gate that was not asked for speaks up only then.
 
     Args:
       subject: What is checked.
       entries: The rules to run.
       kind: The subject's kind.
+      gates: The rules without which nothing can be observed.
       target: The device the results speak about.
-      modes: Only these modes; all that a rule declares when None.
+      modes: Only these modes; all that a rule declares when None. Gates run in theirs.
       seed: Where every build and every run starts from.
-      session: A cache to go on with; a new one when None.
     """
-    session = session or Session(subject, seed=seed)
-    closed: str = ""
-    for entry in sorted(entries, key=lambda entry: not entry.rule.gate):
+    session = Session(subject, seed=seed)
+    entries = list(entries)
+    asked = {entry.rule.id for entry in entries}
+    closed = ""
+    for gate in gates:
+        for mode in gate.rule.modes:
+            result = run_rule(gate, session, kind=kind, target=target, mode=mode)
+            failed = result.outcome in (Outcome.FAIL, Outcome.ERROR, Outcome.NOT_RUN)
+            if failed and not closed:
+                closed = result.message if result.outcome is Outcome.NOT_RUN else _CLOSED.format(gate.rule.id)
+            if failed or gate.rule.id in asked:
+                yield result
+    passed = {gate.rule.id for gate in gates}
+    for entry in entries:
         for mode in entry.rule.modes:
-            if modes is not None and mode not in set(modes):
+            if entry.rule.id in passed or (modes is not None and mode not in set(modes)):
                 continue
             if closed:
                 yield _unreached(entry, session, kind, target, mode, closed)
-                continue
-            result = run_rule(entry, session, kind=kind, target=target, mode=mode)
-            yield result
-            if entry.rule.gate and result.outcome in (Outcome.FAIL, Outcome.ERROR):
-                closed = entry.rule.id
+            else:
+                yield run_rule(entry, session, kind=kind, target=target, mode=mode)
 
 
 def run_rule(
@@ -73,7 +83,7 @@ def run_rule(
         finding = Finding(rule.requirement, violation.observed, violation.cause, violation.fix)
     except SubjectError as error:
         outcome = Outcome.FAIL
-        finding = subject_error_finding(rule, error)
+        finding = subject_error_finding(rule, error, already=session.report(error, f"{rule.id} ({mode})"))
     except NotApplicable as lifted:
         outcome, evidence, message = Outcome.NOT_APPLICABLE, Evidence.NONE, lifted.reason
     except NotRun as absent:
@@ -83,6 +93,7 @@ def run_rule(
         message = f"The check itself broke; nothing is known about the subject.\n{traceback.format_exc().rstrip()}"
     return Result(
         subject=subject.name,
+        origin=subject.origin,
         kind=kind.value,
         rule=rule.id,
         slug=rule.slug,
@@ -98,11 +109,12 @@ def run_rule(
     )
 
 
-def _unreached(entry: RegisteredRule, session: Session, kind: Kind, target: Target, mode: Mode, gate: str) -> Result:
-    """The result of a rule behind a gate that failed."""
+def _unreached(entry: RegisteredRule, session: Session, kind: Kind, target: Target, mode: Mode, reason: str) -> Result:
+    """The result of a rule behind a gate that did not open."""
     rule = entry.rule
     return Result(
         subject=session.subject.name,
+        origin=session.subject.origin,
         kind=kind.value,
         rule=rule.id,
         slug=rule.slug,
@@ -111,6 +123,6 @@ def _unreached(entry: RegisteredRule, session: Session, kind: Kind, target: Targ
         mode=mode.value,
         evidence=Evidence.NONE,
         outcome=Outcome.NOT_RUN,
-        message=f"{gate} failed, so nothing else could be observed. Mend that first.",
+        message=reason,
         replay=replay_line(session.subject, rule, kind=kind, target=target, mode=mode, seed=session.seed),
     )

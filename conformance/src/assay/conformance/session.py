@@ -28,6 +28,7 @@ class Session:
         self.seed = seed
         self._kept: dict[Hashable, Any] = {}
         self._raised: dict[Hashable, Exception] = {}
+        self._reported: dict[int, str] = {}
 
     def share(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """Return what `make` returned, or raise what it raised, when this key was first asked for.
@@ -45,3 +46,8 @@ class Session:
                 self._raised[key] = exception
                 raise
         return self._kept[key]
+
+    def report(self, error: SubjectError, rule: str) -> str:
+        """Return the rule that reported this very exception before, or an empty string when this rule is the first."""
+        first = self._reported.setdefault(id(error), rule)
+        return "" if first == rule else first

@@ -41,6 +41,7 @@ class Result:
 
     Attributes:
       subject: The subject's name.
+      origin: Where the subject can be imported from, or an empty string.
       kind: The subject's kind.
       rule: The rule's id.
       slug: The rule's slug.
@@ -57,6 +58,7 @@ class Result:
     """
 
     subject: str
+    origin: str
     kind: str
     rule: str
     slug: str

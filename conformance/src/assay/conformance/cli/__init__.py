@@ -1,0 +1,3 @@
+"""The command `assay`: check subjects, explain rules, list rules."""
+
+from assay.conformance.cli.main import main as main

@@ -1,0 +1,52 @@
+"""Devices: the logical CPU devices that replica rules run on, which must be set up before TensorFlow starts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from assay.conformance.model.vocabulary import Target
+
+LOGICAL_CPUS = 2
+
+
+def set_up_devices(targets: Iterable[Target] = (Target.CPU,), *, hide_others: bool = False) -> bool:
+    """Split the CPU into two logical devices, unless TensorFlow has started or the program has done so itself.
+
+    Call it before anything uses TensorFlow's devices: making one tensor is enough to start them.
+
+    Args:
+      targets: The targets that will be checked.
+      hide_others: Hide GPUs when they are no target, so that TensorFlow does not start them.
+
+    Returns:
+      Whether at least two logical CPU devices are there now. False means that replica rules cannot be run in this
+      process.
+    """
+    import tensorflow as tf
+
+    try:
+        if hide_others and Target.GPU not in set(targets):
+            tf.config.set_visible_devices([], "GPU")
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        if tf.config.get_logical_device_configuration(cpu) is None:
+            tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * LOGICAL_CPUS)
+    except RuntimeError:
+        # TensorFlow refuses changes once it has started; what is there then has to do.
+        pass
+    return len(tf.config.list_logical_devices("CPU")) >= LOGICAL_CPUS
+
+
+def quieten_environment() -> None:
+    """Ask TensorFlow's native code for errors only; it reads this once, when it is imported."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def quieten_python() -> None:
+    """Ask TensorFlow's Python code, and absl, for errors only."""
+    import logging
+
+    import tensorflow as tf
+
+    tf.get_logger().setLevel(logging.ERROR)
+    logging.getLogger("absl").setLevel(logging.ERROR)

@@ -1,0 +1,65 @@
+"""A report: all results of a run, what they ran on, and the verdict over them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from assay.conformance.model.expectations import Expectation
+from assay.conformance.model.result import Result
+from assay.conformance.model.verdict import Verdict, judge
+from assay.conformance.model.vocabulary import Outcome
+
+FORMAT = 1
+"""The version of the JSON report; `schemas/report.schema.json` describes it."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a run of the suite found.
+
+    Attributes:
+      results: One for each subject, rule, target and mode.
+      environment: What it ran on: versions, Keras flavours, devices, seed.
+      strict: Whether SHOULD rules, and rules that could not be run, count against the subject.
+      expired: Expectations past their last day.
+      seconds: How long it took.
+    """
+
+    results: tuple[Result, ...]
+    environment: Mapping[str, Any]
+    strict: bool = False
+    expired: tuple[Expectation, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict, with all counts."""
+        return judge(self.results, strict=self.strict, expired=self.expired)
+
+    @property
+    def conformant(self) -> bool:
+        """Whether nothing speaks against the subjects; `verdict.complete` says whether everything could be run."""
+        return self.verdict.conformant
+
+    @property
+    def failures(self) -> tuple[Result, ...]:
+        """The results that failed without being expected to."""
+        return tuple(result for result in self.results if result.outcome is Outcome.FAIL)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain JSON values, as `schemas/report.schema.json` describes them."""
+        verdict = self.verdict
+        return {
+            "format": FORMAT,
+            "conformant": verdict.conformant,
+            "complete": verdict.complete,
+            "strict": self.strict,
+            "verdict": verdict.line,
+            "reasons": list(verdict.reasons),
+            "counts": dict(verdict.counts),
+            "seconds": round(self.seconds, 3),
+            "environment": dict(self.environment),
+            "results": [result.to_dict() for result in self.results],
+        }

@@ -1,0 +1,36 @@
+"""The JSON report and its schema, which is published as a file of this package."""
+
+from __future__ import annotations
+
+import json
+import os
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from assay.conformance.model.report import Report
+
+SCHEMA_FILE = "report.schema.json"
+
+
+def report_schema() -> dict[str, Any]:
+    """Return the JSON schema (draft 2020-12) that `Report.to_dict()` obeys."""
+    text = resources.files("assay.conformance.reports").joinpath(SCHEMA_FILE).read_text(encoding="utf-8")
+    return json.loads(text)
+
+
+def write_json(report: Report, path: Path) -> None:
+    """Write a report as JSON, whole or not at all.
+
+    Args:
+      report: The report.
+      path: The file; its folder must exist.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_text(as_json(report), encoding="utf-8")
+    partial.replace(path)
+
+
+def as_json(report: Report) -> str:
+    """Return a report as indented JSON text with a final newline."""
+    return json.dumps(report.to_dict(), indent=2, allow_nan=False) + "\n"
