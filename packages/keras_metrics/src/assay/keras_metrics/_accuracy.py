@@ -1,22 +1,25 @@
 """Accuracy of classifiers: the share of examples whose class is among the k best scores.
 
+```python
 from assay.keras_metrics import TopKAccuracy
 
 metric = TopKAccuracy(k=2)
 metric.update_state([2, 0], [[0.1, 0.2, 0.7], [0.2, 0.3, 0.5]])
 metric.result()  # 0.5
+```
 """
 
 from typing import Any
 
 import tensorflow as tf
 from assay.keras_metrics._exact_sum import ExactSum
-from assay.keras_metrics._flavour import FlavourMetric
+from assay.keras_metrics._flavour import FlavourMetric, serialisable
 from assay.keras_metrics._labels import align_weights, as_class_ids, as_scores
 
 DEFAULT_K = 5
 
 
+@serialisable
 class TopKAccuracy(FlavourMetric):
     """Share of the examples whose class has one of the `k` highest scores.
 
@@ -108,6 +111,7 @@ class TopKAccuracy(FlavourMetric):
         return {**super().get_config(), "k": self.k, "ignore_label": self.ignore_label}
 
 
+@serialisable
 class Accuracy(TopKAccuracy):
     """Share of the examples whose class has the highest score: `TopKAccuracy` with `k` = 1.
 

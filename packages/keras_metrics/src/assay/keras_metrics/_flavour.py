@@ -5,6 +5,9 @@ from typing import Any
 
 import tensorflow as tf
 
+# Both flavours keep a register of classes that configs, and in Keras 3 copies and pickles, are rebuilt from.
+serialisable = tf.keras.utils.register_keras_serializable(package="assay.keras_metrics")
+
 
 class FlavourMetric(tf.keras.metrics.Metric, tf.__internal__.tracking.AutoTrackable):
     """A `tf.keras.metrics.Metric` that behaves alike in Keras 3 and in tf_keras.

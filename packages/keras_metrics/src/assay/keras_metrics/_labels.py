@@ -56,10 +56,10 @@ def as_class_ids(labels: Any, scores: Any) -> Any:
             f"{expected[:-1]}, or one value per class, {expected}. It is not broadcast."
         )
     if not (labels.shape.is_fully_defined() and wanted.is_fully_defined()):
-        # Sizes that are known only when the step runs: a reshape costs nothing and fails where a comparison of the
-        # two would quietly broadcast.
-        labels = tf.reshape(labels, tf.shape(scores)[:-1] if sparse else tf.shape(scores))
-        labels.set_shape(wanted)
+        # Sizes that are known only when the step runs: without this a size of 1 would quietly broadcast. XLA, which
+        # knows all sizes when it compiles, leaves assertions out.
+        sizes = tf.shape(scores)[:-1] if sparse else tf.shape(scores)
+        tf.debugging.assert_equal(tf.shape(labels), sizes, "`y_true` does not fit `y_pred`.")
     return _sparse_ids(labels) if sparse else _largest_class(labels)
 
 

@@ -1,9 +1,11 @@
 """Losses of classifiers as Keras objects.
 
+```python
 from assay.losses import CrossEntropyLoss
 
 loss = CrossEntropyLoss(label_smoothing=0.1, reduction="sum")
-loss([2, 0], [[0.1, 0.2, 3.0], [2.0, -1.0, 0.5]], sample_weight=[1.0, 0.5])
+loss([2, 0], [[0.1, 0.2, 3.0], [2.0, -1.0, 0.5]], sample_weight=[1.0, 0.5])  # a scalar
+```
 """
 
 from collections.abc import Sequence
@@ -11,6 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 from assay.losses import _cross_entropy as functions
+from assay.losses._flavour import serialisable
 from assay.losses._labels import align_labels, as_predictions
 from assay.losses._reduction import SUM_OVER_BATCH_SIZE
 from assay.losses._weighted_loss import WeightedLoss
@@ -45,11 +48,21 @@ class _ClassifierLoss(WeightedLoss):
             "ignore_label": self.ignore_label,
         }
 
+    def element_shape(self, y_pred: Any) -> Any:
+        """Static shape `[batch, ...]` of the unreduced loss."""
+        if y_pred.shape.rank is not None and y_pred.shape.rank < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs predictions of shape [batch, ..., num_classes]. Received shape "
+                f"{y_pred.shape}: the axis of the batch or that of the classes is missing."
+            )
+        return super().element_shape(y_pred)
+
     def get_config(self) -> dict[str, Any]:
         """Every constructor argument, as JSON values."""
         return {**super().get_config(), **self.options()}
 
 
+@serialisable
 class CrossEntropyLoss(_ClassifierLoss):
     """Softmax cross-entropy for exclusive classes, from sparse ids, one-hot or soft labels.
 
@@ -104,6 +117,7 @@ class CrossEntropyLoss(_ClassifierLoss):
         return tf.not_equal(labels, tf.cast(self.ignore_label, labels.dtype)) if sparse else None
 
 
+@serialisable
 class SigmoidCrossEntropyLoss(_ClassifierLoss):
     """Sigmoid cross-entropy, one binary decision per class, from one-hot, multi-label, soft or sparse labels.
 

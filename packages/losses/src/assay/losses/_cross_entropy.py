@@ -1,8 +1,10 @@
 """Softmax and sigmoid cross-entropy as plain functions: one value per element, nothing reduced.
 
+```python
 from assay.losses import softmax_cross_entropy
 
-softmax_cross_entropy([2, 0], [[0.1, 0.2, 3.0], [2.0, -1.0, 0.5]])  # two values
+softmax_cross_entropy([2, 0], [[0.1, 0.2, 3.0], [2.0, -1.0, 0.5]])  # [0.1096, 0.2413]
+```
 """
 
 from collections.abc import Sequence
@@ -53,8 +55,8 @@ def softmax_cross_entropy(
         every device alike.
 
     Raises:
-        ValueError: If shapes do not fit or an option is out of range; if `ignore_label` is given and labels are not
-            sparse.
+        ValueError: If shapes do not fit, an option is out of range, or there is one class only; if `ignore_label` is
+            given and labels are not sparse.
 
     References:
         Goodfellow, Bengio, Courville, "Deep Learning", section 6.2.2, 2016.
@@ -66,6 +68,11 @@ def softmax_cross_entropy(
     labels = tf.stop_gradient(labels)
     dtype = compute_dtype(predictions)
     num_classes = predictions.shape[-1]
+    if num_classes == 1:
+        raise ValueError(
+            f"A softmax over one class is always certain, so its loss is always 0. Received predictions of shape "
+            f"{predictions.shape}. For a binary decision use the sigmoid cross-entropy, or give both classes a score."
+        )
     weights_of_classes = class_weight_tensor(class_weights, num_classes, dtype)
     if not sparse:
         if ignore_label is not None:
@@ -114,7 +121,7 @@ def sigmoid_cross_entropy(
 
     Args:
         labels: One value per class `[batch, ..., num_classes]`, any dtype; or sparse ids `[batch, ...]`, which become
-            one-hot. Labels receive no gradient.
+            one-hot. With one class, `[batch, ...]` are its values. Labels receive no gradient.
         predictions: `[batch, ..., num_classes]` float, logits or probabilities. Computed in float32, in float64 when
             they are float64.
         from_logits: Whether predictions are logits (the default) or probabilities; see `softmax_cross_entropy`.
@@ -172,10 +179,11 @@ def kept_entries(labels: Any, predictions: Any, *, sparse: bool, ignore_label: i
     """Which entries of `[batch, ..., num_classes]` count under `ignore_label`: boolean, or None for all of them."""
     if ignore_label is None:
         return None
-    keep = tf.not_equal(labels, tf.cast(ignore_label, labels.dtype))
     if sparse:
-        keep = tf.broadcast_to(tf.expand_dims(keep, axis=-1), tf.shape(predictions))
-    return keep
+        keep = tf.not_equal(labels, tf.cast(ignore_label, labels.dtype))
+        return tf.broadcast_to(tf.expand_dims(keep, axis=-1), tf.shape(predictions))
+    # Compared as floats: cast to an unsigned dtype, -1 would be 255.
+    return tf.not_equal(tf.cast(labels, tf.float32), float(ignore_label))
 
 
 def in_range(ids: Any, predictions: Any) -> Any:
@@ -214,18 +222,12 @@ def class_weight_tensor(class_weights: Sequence[float] | None, num_classes: int 
 
 
 def _sparse_values(ids: Any, predictions: Any, from_logits: bool, label_smoothing: float) -> Any:
-    if from_logits:
-        values = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=ids, logits=predictions)
-    else:
-        log_probabilities = _log(predictions)
-        values = -tf.gather(log_probabilities, ids, axis=-1, batch_dims=ids.shape.rank)
-    if label_smoothing == 0.0:
-        return values
-    if from_logits:
-        uniform = tf.reduce_logsumexp(predictions, axis=-1) - tf.reduce_mean(predictions, axis=-1)
-    else:
-        uniform = -tf.reduce_mean(log_probabilities, axis=-1)
-    return (1.0 - label_smoothing) * values + label_smoothing * uniform
+    if from_logits and label_smoothing == 0.0:
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=ids, logits=predictions)
+    log_probabilities = _log_probabilities(predictions, from_logits)
+    values = -tf.gather(log_probabilities, ids, axis=-1, batch_dims=ids.shape.rank)
+    uniform = -tf.reduce_mean(log_probabilities, axis=-1)
+    return (1.0 - label_smoothing) * values + label_smoothing * uniform if label_smoothing else values
 
 
 def _log_probabilities(predictions: Any, from_logits: bool) -> Any:

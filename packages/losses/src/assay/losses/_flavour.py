@@ -7,6 +7,9 @@ import tensorflow as tf
 
 KERAS_MASK_ATTRIBUTE = "_keras_mask"
 
+# Both flavours keep a register of classes that configs, and in Keras 3 copies and pickles, are rebuilt from.
+serialisable = tf.keras.utils.register_keras_serializable(package="assay.losses")
+
 
 class FlavourLoss(tf.keras.losses.Loss):
     """A `tf.keras.losses.Loss` that is constructed alike in Keras 3 and in tf_keras.

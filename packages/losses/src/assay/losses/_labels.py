@@ -27,8 +27,9 @@ def as_predictions(predictions: Any) -> Any:
 def align_labels(labels: Any, predictions: Any) -> tuple[Any, bool]:
     """Bring labels into the form that fits `[batch, ..., num_classes]` predictions, or refuse them.
 
-    * `[batch, ...]`, and `[batch, ..., 1]` where there is more than one class: sparse class ids.
-    * `[batch, ..., num_classes]`: one value per class (one-hot, multi-hot, soft).
+    * `[batch, ...]`, and `[batch, ..., 1]`, where there is more than one class: sparse class ids.
+    * `[batch, ..., num_classes]`: one value per class (one-hot, multi-hot, soft). With one class only, where an id
+      would say nothing, `[batch, ...]` is the value of that class.
 
     Args:
         labels: Tensor or array of labels.
@@ -49,8 +50,10 @@ def align_labels(labels: Any, predictions: Any) -> tuple[Any, bool]:
             "Set the shape of the labels (`tf.ensure_shape`)."
         )
     received = labels.shape
-    if rank == expected.rank and labels.shape[-1] == 1 and expected[-1] != 1:
+    if rank == expected.rank and received[-1] == 1 and expected[-1] != 1:
         labels = tf.squeeze(labels, axis=-1)
+    elif rank == expected.rank - 1 and expected[-1] == 1:
+        labels = tf.expand_dims(labels, axis=-1)
     sparse = labels.shape.rank == expected.rank - 1
     wanted = expected[:-1] if sparse else expected
     if not labels.shape.is_compatible_with(wanted):
@@ -59,10 +62,10 @@ def align_labels(labels: Any, predictions: Any) -> tuple[Any, bool]:
             f"{expected[:-1]}, or one value per class, {expected}. They are not broadcast."
         )
     if not (labels.shape.is_fully_defined() and wanted.is_fully_defined()):
-        # Sizes that are known only when the step runs: a reshape costs nothing and fails where a product of the two
-        # would quietly broadcast.
-        labels = tf.reshape(labels, tf.shape(predictions)[:-1] if sparse else tf.shape(predictions))
-        labels.set_shape(wanted)
+        # Sizes that are known only when the step runs: without this a size of 1 would quietly broadcast. XLA, which
+        # knows all sizes when it compiles, leaves assertions out.
+        sizes = tf.shape(predictions)[:-1] if sparse else tf.shape(predictions)
+        tf.debugging.assert_equal(tf.shape(labels), sizes, "The labels do not fit the predictions.")
     return (_as_ids(labels), True) if sparse else (labels, False)
 
 
