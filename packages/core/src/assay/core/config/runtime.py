@@ -26,7 +26,7 @@ class RuntimeConfig(Config):
         enable_xla: Whether functions are compiled by XLA where it can.
         run_eagerly: Whether nothing is compiled to graphs, for debugging.
         all_reduce_alg: `nccl`, `hierarchical_copy` or `ring`; None chooses by device.
-        num_packs: Number of packs that gradients are grouped into for `nccl` and `hierarchical_copy`.
+        num_packs: Number of packs that gradients are grouped into; with an `all_reduce_alg`.
         seed: Seed of Python, NumPy and TensorFlow; None for another run each time.
         deterministic_ops: Whether to use deterministic kernels only, which may be slower.
     """
@@ -58,8 +58,12 @@ class RuntimeConfig(Config):
             yield Problem("num_cpu_devices", f"must be above 0, or null; received {self.num_cpu_devices}.")
         if self.num_cpu_devices is not None and self.num_gpus > 0:
             yield Problem("num_cpu_devices", f"has no effect, because `num_gpus` is {self.num_gpus}.")
+        elif (self.num_cpu_devices or 1) > 1 and strategy != "mirrored":
+            yield Problem("num_cpu_devices", f"is for 'mirrored'; the strategy is {self.distribution_strategy!r}.")
         if self.num_packs < 1:
             yield Problem("num_packs", f"must be above 0; received {self.num_packs}.")
+        if self.num_packs > 1 and self.all_reduce_alg is None:
+            yield Problem("num_packs", "has no effect, because there is no `all_reduce_alg`.")
         if self.tpu is not None and strategy != "tpu":
             yield Problem("tpu", f"has no effect, because `distribution_strategy` is {self.distribution_strategy!r}.")
         if self.loss_scale is not None and self.mixed_precision_dtype != "float16":
