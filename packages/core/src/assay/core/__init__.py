@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from assay.core.config import ExperimentConfig as ExperimentConfig
     from assay.core.config import OneOfConfig as OneOfConfig
     from assay.core.config import OptimizationConfig as OptimizationConfig
+    from assay.core.config import Problem as Problem
     from assay.core.config import RuntimeConfig as RuntimeConfig
     from assay.core.config import TaskConfig as TaskConfig
     from assay.core.config import TrainerConfig as TrainerConfig
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from assay.core.loops import StandardEvaluatorOptions as StandardEvaluatorOptions
     from assay.core.loops import StandardTrainer as StandardTrainer
     from assay.core.loops import StandardTrainerOptions as StandardTrainerOptions
+    from assay.core.optimization import averages_weights as averages_weights
     from assay.core.optimization import build_learning_rate as build_learning_rate
     from assay.core.optimization import build_optimizer as build_optimizer
     from assay.core.optimization import swapped_in as swapped_in
@@ -60,6 +62,7 @@ _HOME = {
     "ExperimentConfig": "config",
     "OneOfConfig": "config",
     "OptimizationConfig": "config",
+    "Problem": "config",
     "RuntimeConfig": "config",
     "StandardEvaluator": "loops",
     "StandardEvaluatorOptions": "loops",
@@ -70,6 +73,7 @@ _HOME = {
     "Trainer": "trainer",
     "TrainerConfig": "config",
     "apply_scaled_gradients": "precision",
+    "averages_weights": "optimization",
     "build_learning_rate": "optimization",
     "build_optimizer": "optimization",
     "cast_outputs_to_float32": "precision",
