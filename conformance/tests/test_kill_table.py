@@ -3,11 +3,11 @@
 import functools
 
 import pytest
-from assay.conformance import specimens
 from assay.conformance.model import Kind, Outcome, Subject
 from assay.conformance.registry import all_rules, rules_for
 from assay.conformance.runner import run_rule
 from assay.conformance.session import Session
+from assay.conformance.specimens import ALL_SPECIMENS
 
 pytestmark = pytest.mark.flavour
 
@@ -17,8 +17,7 @@ MUTANTS = [
     for entry in all_rules()
     for mutant in entry.mutants
 ]
-SPECIMENS = [specimen for specimen in vars(specimens).values() if isinstance(specimen, Subject)]
-TWINS = {id(twin): twin for twin in [*SPECIMENS, *(entry.twin for entry in all_rules())]}
+TWINS = {id(twin): twin for twin in [*ALL_SPECIMENS, *(entry.twin for entry in all_rules())]}
 TWIN_CASES = [
     pytest.param(twin, entry, mode, id=f"{entry.rule.id}-{entry.rule.slug}-{mode}-{twin.name.replace(' ', '_')}")
     for twin in TWINS.values()

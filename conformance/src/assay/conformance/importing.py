@@ -107,8 +107,8 @@ def _as_subject(
     if not isinstance(value, Subject):
         if not callable(value):
             raise UsageError(
-                f"{spec} is of type {type(value).__name__}; it must be a zero-argument factory, a Subject, or a list of "
-                "them."
+                f"{spec} is of type {type(value).__name__}; it must be a zero-argument factory, a Subject, or a list "
+                "of them."
             )
         required = _required_arguments(value)
         if required and kind in (None, Kind.TASK) and (inspect.isclass(value) or kind is Kind.TASK):

@@ -56,3 +56,6 @@ BATCH_NORM_TASK = Subject(
 
 DROPOUT_TASK = Subject(_with_dropout, kind=Kind.TASK, traits={"random_step": True}, name="sound task, dropout")
 """Draws random numbers in training, and none in validation."""
+
+ALL_SPECIMENS = (SOUND_TASK, CONFIGURED_TASK, BATCH_NORM_TASK, DROPOUT_TASK)
+"""Every sound specimen: each must pass, or be exempt from, every rule of its kind."""
