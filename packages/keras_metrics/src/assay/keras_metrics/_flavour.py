@@ -14,6 +14,7 @@ class FlavourMetric(tf.keras.metrics.Metric, tf.__internal__.tracking.AutoTracka
 
     * `tf.train.Checkpoint(metric=metric)` works: tf_keras metrics are trackable, Keras 3 metrics become so here.
     * `merge_state` exists: Keras 3 dropped it.
+    * `tf.function(metric.update_state)` works: tf_keras wraps the method to return an operation, which it may not.
     * The dtype of the result is float32 unless another one is asked for, whatever the policy and `floatx` are.
 
     Args:
@@ -23,6 +24,8 @@ class FlavourMetric(tf.keras.metrics.Metric, tf.__internal__.tracking.AutoTracka
 
     def __init__(self, *, name: str, dtype: Any = None) -> None:
         super().__init__(name=name, dtype="float32" if dtype is None else dtype)
+        # The wrapper serves graphs without automatic control dependencies, which TensorFlow 2 has none of.
+        self.__dict__.pop("update_state", None)
 
     def add_state(self, name: str, shape: tuple[int, ...], dtype: str) -> Any:
         """Add a variable of zeros that replicas keep apart and whose reads sum over the replicas.
