@@ -1,10 +1,12 @@
 """Counts of true against predicted classes, and the scores that follow from them.
 
+```python
 from assay.python_metrics import ConfusionMatrix
 
 metric = ConfusionMatrix(num_classes=3, ignore_label=255)
 metric.update_state({"labels": [0, 1, 2, 255]}, {"labels": [0, 2, 2, 1]})
 metric.result()["mean_iou"]  # (1 + 0 + 1/2) / 3 = 0.5
+```
 """
 
 from collections.abc import Iterable, Sequence

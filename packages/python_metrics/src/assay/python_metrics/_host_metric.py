@@ -1,22 +1,27 @@
 """The protocol of metrics that are computed on the host, and a base class that keeps its promises.
 
-class MeanError(BaseHostMetric):
-required_groundtruths = ("value",)
-required_predictions = ("value",)
+```python
+import numpy as np
+from assay.python_metrics import UNDEFINED, BaseHostMetric
 
-def reset_state(self):
-self.total, self.count = 0.0, 0
 
-def update(self, groundtruths, predictions):
-self.total += float(np.abs(groundtruths["value"] - predictions["value"]).sum())
-self.count += groundtruths["value"].size
+class MeanDistance(BaseHostMetric):
+    required_groundtruths = ("value",)
+    required_predictions = ("value",)
 
-def merge(self, other):
-self.total += other.total
-self.count += other.count
+    def reset_state(self):
+        self.total, self.count = 0.0, 0
 
-def result(self):
-return {self.name: self.total / self.count if self.count else UNDEFINED}
+    def update(self, groundtruths, predictions):
+        errors = np.abs(groundtruths["value"] - predictions["value"])
+        self.total, self.count = self.total + float(errors.sum()), self.count + errors.size
+
+    def merge(self, other):
+        self.total, self.count = self.total + other.total, self.count + other.count
+
+    def result(self):
+        return {self.name: self.total / self.count if self.count else UNDEFINED}
+```
 """
 
 import abc
