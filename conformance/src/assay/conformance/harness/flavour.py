@@ -38,6 +38,28 @@ def keras_for(flavour: Flavour) -> Any:
     return importlib.import_module(flavour)
 
 
+def layers_of(model: Any) -> list[Any]:
+    """Return a Keras model and all layers inside it, at any depth; of another module, the Keras layers it holds."""
+    if hasattr(model, "_flatten_layers"):  # both flavours have it; `layers` gives the first level only
+        return list(model._flatten_layers())
+    return [layer for layer in getattr(model, "submodules", ()) if hasattr(layer, "_flatten_layers")]
+
+
+def weights_of(model: Any) -> list[Any]:
+    """Return the variables that are trainable when nothing is frozen: what is left are statistics and random states.
+
+    The layers are unfrozen on the way and the model is not to be trained afterwards.
+    """
+    for layer in layers_of(model):
+        layer.trainable = True
+    return list(model.trainable_variables)
+
+
+def metric_variables_in(model: Any) -> list[Any]:
+    """Return the variables of the metrics that a model owns: tf_keras counts them among the model's variables."""
+    return [variable for metric in getattr(model, "metrics", ()) for variable in getattr(metric, "variables", ())]
+
+
 @contextlib.contextmanager
 def precision_policy(name: str) -> Iterator[None]:
     """Set the global precision policy of every Keras flavour that is loaded, and put the old one back at the end.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from assay.conformance.harness.optimizers import optimizer_variables
 from assay.conformance.harness.values import as_numpy
 
 _NAMED_AT_MOST = 4
+_ITERATIONS = ("iteration", "iterations", "iter")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +97,31 @@ def describe_changes(before: Mapping[str, np.ndarray], after: Mapping[str, np.nd
     more = "" if len(names) <= _NAMED_AT_MOST else f" and {len(names) - _NAMED_AT_MOST} more"
     verb = "differs" if len(names) == 1 else "differ"
     return f"{len(names)} of {len(before)} variables {verb}: {', '.join(parts)}{more}"
+
+
+def plain_name(name: str) -> str:
+    """Return a variable's own name, without the position that makes it stable: `dense/kernel` of `02 dense/kernel`."""
+    position, _, rest = name.partition(" ")
+    return rest if position.isdigit() and rest else name
+
+
+def list_names(names: Iterable[str]) -> str:
+    """Return `dense/kernel, dense/bias and 3 more`."""
+    plain = [plain_name(name) for name in names]
+    more = len(plain) - _NAMED_AT_MOST
+    return ", ".join(plain[:_NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+
+
+def matches_any(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a variable's name matches one of the patterns, as in a shell; `*/codebook` matches `codebook` too."""
+    plain = plain_name(name)
+    return any(fnmatch.fnmatchcase(candidate, p) for p in patterns for candidate in (plain, f"/{plain}"))
+
+
+def counted_updates(before: Snapshot, after: Snapshot) -> int:
+    """Return by how much `optimizer.iterations` moved between two snapshots."""
+    name = next(name for name in before.optimizer if plain_name(name).endswith(_ITERATIONS))
+    return int(after.optimizer[name]) - int(before.optimizer[name])
 
 
 def variable_names(variables: Sequence[Any]) -> list[str]:
