@@ -6,7 +6,7 @@ from assay.core.config.errors import ConfigError, Problem
 from assay.core.config.experiment import MODES, ExperimentConfig, TaskConfig
 from assay.core.config.one_of import OneOfConfig
 from assay.core.config.optimization import OptimizationConfig
-from assay.core.config.overrides import parse_override
+from assay.core.config.overrides import Override, parse_override
 from assay.core.config.parsing import parse_configuration
 from assay.core.config.registry import (
     get_exp_config,
@@ -29,6 +29,7 @@ __all__ = [
     "ExperimentConfig",
     "OneOfConfig",
     "OptimizationConfig",
+    "Override",
     "Problem",
     "RuntimeConfig",
     "TaskConfig",

@@ -102,7 +102,10 @@ def describe(hint: Any) -> str:
         return " | ".join(describe(part) for part in typing.get_args(hint))
     if isinstance(hint, type) and origin is None:
         return hint.__name__
-    return str(hint).replace("typing.", "").replace("collections.abc.", "")
+    if isinstance(origin, type):
+        arguments = ["..." if part is Ellipsis else describe(part) for part in typing.get_args(hint)]
+        return f"{origin.__name__}[{', '.join(arguments)}]"
+    return str(hint).replace("typing.", "")
 
 
 def join(path: str, key: Any) -> str:
@@ -112,6 +115,8 @@ def join(path: str, key: Any) -> str:
 
 @functools.cache
 def _field_types(cls: Any) -> dict[str, Any]:
+    if "__dataclass_fields__" not in cls.__dict__:
+        raise ConfigError(f"{cls.__name__} must be decorated with `@dataclasses.dataclass`, as its base class is.")
     try:
         hints = typing.get_type_hints(cls, include_extras=True)
     except NameError as error:
@@ -119,7 +124,12 @@ def _field_types(cls: Any) -> dict[str, Any]:
             f"the types of {cls.__name__} cannot be resolved: {error}. A config class with postponed annotations "
             "must stand at the top of its module, and so must the types that it names."
         ) from error
-    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+    missing = dataclasses.MISSING
+    fields = dataclasses.fields(cls)
+    bare = [field.name for field in fields if field.default is missing and field.default_factory is missing]
+    if bare:
+        raise ConfigError(f"every field of a config needs a default; {cls.__name__} has none for {', '.join(bare)}.")
+    return {field.name: hints[field.name] for field in fields}
 
 
 @functools.cache

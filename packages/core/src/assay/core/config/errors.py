@@ -11,10 +11,17 @@ class Problem:
     Attributes:
         path: The key path, such as `trainer.train_steps`; empty for the configuration as a whole.
         message: A sentence.
+        line: The line of the file or text that it stands in, where that is known.
     """
 
     path: str
     message: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        line = f"line {self.line}" if self.line is not None else ""
+        where = f"{self.path} ({line})" if self.path and line else self.path or line
+        return f"{where}: {self.message}" if where else self.message
 
 
 class ConfigError(ValueError):
@@ -41,15 +48,10 @@ class ConfigError(ValueError):
 
     def located(self, source: str, line_of: Callable[[str], int | None] = lambda path: None) -> "ConfigError":
         """Return the same error, naming its source and, where `line_of(key path)` knows it, the line."""
-        problems = []
-        for problem in self.problems:
-            line = line_of(problem.path)
-            message = problem.message if line is None else f"{problem.message} (line {line})"
-            problems.append(Problem(problem.path, message))
-        return ConfigError(problems, source)
+        return ConfigError([dataclasses.replace(each, line=line_of(each.path)) for each in self.problems], source)
 
     def _text(self) -> str:
-        lines = [f"{problem.path}: {problem.message}" if problem.path else problem.message for problem in self.problems]
+        lines = [str(problem) for problem in self.problems]
         if len(lines) == 1:
             return f"{self.source}: {lines[0]}" if self.source else lines[0]
         head = f"{len(lines)} problems" + (f" in {self.source}" if self.source else "") + ":"

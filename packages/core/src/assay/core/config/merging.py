@@ -26,7 +26,7 @@ class ListItems(dict[int, Any]):
 Assignment = tuple[Any, str, Any]
 
 
-def merge(config: "Config", mapping: Mapping[str, Any], path: str = "") -> tuple[list[Assignment], list[Problem]]:
+def merge(config: "Config", mapping: Mapping[Any, Any], path: str = "") -> tuple[list[Assignment], list[Problem]]:
     """Work out what assigning `mapping` to `config` would do; nothing is changed yet.
 
     Args:
@@ -40,6 +40,10 @@ def merge(config: "Config", mapping: Mapping[str, Any], path: str = "") -> tuple
     assignments: list[Assignment] = []
     problems: list[Problem] = []
     hints = field_types(type(config))
+    if config.is_locked:
+        raise ConfigError(Problem(path, f"is locked; make a changed copy of the {type(config).__name__}."))
+    if isinstance(mapping, ListItems):
+        return [], [Problem(path, f"is no list, so it has no item [{min(mapping)}]; it is a {type(config).__name__}.")]
     for key, value in mapping.items():
         where = join(path, key)
         if not isinstance(key, str) or key not in hints:
@@ -82,7 +86,9 @@ def decode(value: Any, hint: Any, current: Any = None, path: str = "") -> Any:
     if isinstance(value, Mapping) and not is_config(value):
         if (config_class := _config_class_of(hint)) is not None:
             return _built(config_class, value, path)
-        if isinstance(current, Mapping):
+        if (config_class := _config_class_of(_item_hint(hint))) is not None:
+            value = _with_config_values(value, config_class, current, path)
+        elif isinstance(current, Mapping):
             value = _merged_dicts(current, value)
     if isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
         value = _with_config_items(value, hint, path)
@@ -110,7 +116,10 @@ def _config_class_of(hint: Any) -> type | None:
 
 
 def _built(config_class: type, mapping: Mapping[str, Any], path: str) -> Any:
-    config = config_class()
+    return _merged_config(config_class(), mapping, path)
+
+
+def _merged_config(config: Any, mapping: Mapping[str, Any], path: str) -> Any:
     assignments, problems = merge(config, mapping, path)
     if problems:
         raise ConfigError(problems)
@@ -125,11 +134,13 @@ def assign(assignments: Iterable[Assignment]) -> None:
 
 
 def _item_hint(hint: Any) -> Any:
-    """Return the declared type of a list's items, Any when there is none."""
+    """Return the declared type of the items of a list or of the values of a dict, Any when there is none."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         hints = [_item_hint(part) for part in typing.get_args(hint) if typing.get_args(part)]
         return hints[0] if len(hints) == 1 else Any
     arguments = [argument for argument in typing.get_args(hint) if argument is not Ellipsis]
+    if isinstance(origin := typing.get_origin(hint), type) and issubclass(origin, Mapping):
+        arguments = arguments[1:]
     return arguments[0] if len(arguments) == 1 else Any
 
 
@@ -141,6 +152,20 @@ def _with_config_items(value: list[Any] | tuple[Any, ...], hint: Any, path: str)
         _built(item_class, item, f"{path}[{index}]") if isinstance(item, Mapping) else item
         for index, item in enumerate(value)
     )
+
+
+def _with_config_values(mapping: Mapping[str, Any], config_class: type, current: Any, path: str) -> dict[str, Any]:
+    """Return a copy of the dict `current` with configs made from, or changed by, the values of `mapping`."""
+    values = dict(current or {})
+    for key, value in mapping.items():
+        known = values.get(key)
+        if isinstance(value, Mapping):
+            values[key] = _merged_config(
+                known.copy() if known is not None and is_config(known) else config_class(), value, join(path, key)
+            )
+        else:
+            values[key] = check(value, config_class, join(path, key))
+    return values
 
 
 def _with_items(items: ListItems, hint: Any, current: Any, path: str) -> list[Any]:
@@ -155,11 +180,7 @@ def _with_items(items: ListItems, hint: Any, current: Any, path: str) -> list[An
         if index == len(values):
             values.append(None)
         if is_config(values[index]) and isinstance(value, Mapping):
-            values[index] = copy.deepcopy(values[index])
-            assignments, problems = merge(values[index], value, where)
-            if problems:
-                raise ConfigError(problems)
-            assign(assignments)
+            values[index] = _merged_config(values[index].copy(), value, where)
         else:
             values[index] = decode(value, _item_hint(hint), values[index], where)
     return values

@@ -8,6 +8,7 @@ my_overrides.yaml                                      a file
 ```
 """
 
+import dataclasses
 import itertools
 import os
 import re
@@ -15,41 +16,50 @@ from typing import Any
 
 from assay.core.config.errors import ConfigError
 from assay.core.config.merging import ListItems
-from assay.core.config.reading import read_config_text, read_plain_scalar, read_text, read_yaml
+from assay.core.config.reading import read_config_file, read_config_text, read_plain_scalar, read_value
 
 _BEGINS_LIKE_A_PAIR = re.compile(r"\s*[\w.\-/\[\]]+\s*=")
 _KEY = re.compile(r"[\w\-/]+(\[\d+\])*(\.[\w\-/]+(\[\d+\])*)*")
-_FILE_ENDINGS = (".yaml", ".yml", ".json")
+FILE_ENDINGS = (".yaml", ".yml", ".json")
+"""A word with such an ending is taken for the path of a file."""
 _CLOSING = {"[": "]", "{": "}"}
 _BEFORE_A_QUOTE = "=,[{:"
 
 
-def parse_override(text: str) -> tuple[dict[str, Any], str]:
-    """Parse an override.
+@dataclasses.dataclass(frozen=True)
+class Override:
+    """A parsed override.
 
-    Args:
-        text: The value of the flag.
+    Attributes:
+        mapping: The nested mapping, with `ListItems` for single items of lists.
+        text: The YAML or JSON in which a key can be found; empty for pairs.
+        path: The file it came from; empty when it was given directly.
+    """
 
-    Returns:
-        The nested mapping, with `ListItems` for single items of lists; and, when it is YAML or JSON, its text, in
-        which a key can be found.
+    mapping: dict[str, Any]
+    text: str = ""
+    path: str = ""
+
+
+def parse_override(text: str) -> Override:
+    """Parse the value of `--params_override`; an empty one changes nothing.
 
     Raises:
         ConfigError: The text is none of the forms, or not well formed.
     """
     if not text.strip():
-        return {}, ""
+        return Override({})
     if _BEGINS_LIKE_A_PAIR.match(text):
-        return parse_pairs(text), ""
+        return Override(parse_pairs(text))
     path = text.strip()
-    if "\n" not in path and (os.path.isfile(path) or path.lower().endswith(_FILE_ENDINGS)):
-        content = read_text(path)
-        return read_config_text(content, path.lower().endswith(".json")), content
+    if "\n" not in path and (os.path.isfile(path) or path.lower().endswith(FILE_ENDINGS)):
+        mapping, content = read_config_file(path)
+        return Override(mapping, content, path)
     try:
-        return read_config_text(text), text
+        return Override(read_config_text(text), text)
     except ConfigError as error:
         raise ConfigError(
-            f"received {text!r}; expected pairs such as `a.b=1,c.d=x`, a YAML or JSON mapping, or the path of a file. "
+            f"expected pairs such as `a.b=1,c.d=x`, a YAML or JSON mapping, or the path of a file; received {text!r}. "
             f"As YAML: {error}"
         ) from None
 
@@ -111,7 +121,7 @@ def _value(text: str, key: str) -> Any:
     if text[0] not in "[{'\"":
         return read_plain_scalar(text)
     try:
-        return read_yaml(text)
+        return read_value(text)
     except ConfigError as error:
         raise ConfigError(f"the value of {key!r}, {text}, is {error}") from None
 

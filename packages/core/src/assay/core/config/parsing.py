@@ -7,7 +7,7 @@ from typing import Any
 from assay.core.config.errors import ConfigError
 from assay.core.config.experiment import ExperimentConfig
 from assay.core.config.overrides import parse_override
-from assay.core.config.reading import line_finder, read_config_text, read_text
+from assay.core.config.reading import line_finder, read_config_file
 from assay.core.config.registry import get_exp_config
 
 OVERRIDE_FLAG = "--params_override"
@@ -46,11 +46,7 @@ def parse_configuration(
     sources = []
     for path in [config_files] if isinstance(config_files, str) else config_files:
         path = os.fspath(path)
-        text = read_text(path)
-        try:
-            mapping = read_config_text(text, path.lower().endswith(".json"))
-        except ConfigError as error:
-            raise error.located(path) from None
+        mapping, text = read_config_file(path)
         _merge(params, mapping, path, text)
         sources.append(path)
     if runtime_overrides:
@@ -58,11 +54,12 @@ def parse_configuration(
         sources.append("the runtime flags")
     if params_override.strip():
         try:
-            mapping, text = parse_override(params_override)
+            override = parse_override(params_override)
         except ConfigError as error:
             raise error.located(f"{OVERRIDE_FLAG} {error.source}".strip()) from None
-        _merge(params, mapping, OVERRIDE_FLAG, text)
-        sources.append(OVERRIDE_FLAG)
+        source = f"{OVERRIDE_FLAG} {override.path}".strip()
+        _merge(params, override.mapping, source, override.text)
+        sources.append(source)
     try:
         params.validate(mode)
     except ConfigError as error:

@@ -7,6 +7,7 @@ References:
     YAML Ain't Markup Language, version 1.2.2, section 10.3 "Core Schema", 2021.
 """
 
+import contextlib
 import functools
 import json
 import os
@@ -84,6 +85,20 @@ def read_yaml(text: str) -> Any:
         raise ConfigError(f"not well-formed YAML: {error}.") from None
 
 
+def read_value(text: str) -> Any:
+    """Return what a JSON or YAML text holds.
+
+    What is JSON is read as JSON: the two do not agree on how characters beyond the 16-bit ones are escaped.
+
+    Raises:
+        ConfigError: The text is neither, or a key is given twice.
+    """
+    if text.lstrip()[:1] in ("{", "[", '"'):
+        with contextlib.suppress(_NotJsonError):
+            return _read_json(text)
+    return read_yaml(text)
+
+
 def read_plain_scalar(text: str) -> Any:
     """Return what an unquoted word means: `1e-4` a float, `null` None, `*.tfrecord` itself."""
     node = yaml.ScalarNode(CoreSchemaLoader("").resolve(yaml.ScalarNode, text, (True, False)), text)
@@ -115,12 +130,28 @@ def read_config_text(text: str, is_json: bool = False) -> dict[str, Any]:
     Raises:
         ConfigError: It is not well formed, or holds something else.
     """
-    value = _read_json(text) if is_json and text.strip() else read_yaml(text)
+    try:
+        value = _read_json(text) if is_json and text.strip() else read_value(text)
+    except _NotJsonError as error:
+        raise ConfigError(str(error)) from None
     if value is None:
         return {}
     if not isinstance(value, dict):
         raise ConfigError(f"must hold `key: value` pairs; it holds {value!r} ({type(value).__name__}).")
     return value
+
+
+def read_config_file(path: str) -> tuple[dict[str, Any], str]:
+    """Return the mapping that a YAML file, or a JSON file if it ends in `.json`, holds, and the text of the file.
+
+    Raises:
+        ConfigError: Names the file: it cannot be read, is not well formed, or holds something else.
+    """
+    text = read_text(path)
+    try:
+        return read_config_text(text, is_json=path.lower().endswith(".json")), text
+    except ConfigError as error:
+        raise error.located(path) from None
 
 
 def line_finder(text: str) -> Callable[[str], int | None]:
@@ -155,6 +186,10 @@ def _collect_lines(node: Any, path: str, found: dict[str, int]) -> None:
             _collect_lines(item, where, found)
 
 
+class _NotJsonError(Exception):
+    """The text is not JSON."""
+
+
 def _read_json(text: str) -> Any:
     def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
@@ -166,4 +201,4 @@ def _read_json(text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=mapping)
     except json.JSONDecodeError as error:
-        raise ConfigError(f"not well-formed JSON: {error}.") from None
+        raise _NotJsonError(f"not well-formed JSON: {error}.") from None

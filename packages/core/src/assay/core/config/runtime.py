@@ -70,7 +70,7 @@ class RuntimeConfig(Config):
             yield Problem(
                 "loss_scale", f"is for float16 only; `mixed_precision_dtype` is {self.mixed_precision_dtype!r}."
             )
-        if isinstance(self.loss_scale, float) and not self.loss_scale > 0:
+        if isinstance(self.loss_scale, int | float) and not self.loss_scale > 0:
             yield Problem("loss_scale", f"must be above 0; received {self.loss_scale}.")
         if self.enable_xla and self.run_eagerly:
             yield Problem("enable_xla", "has no effect, because `run_eagerly` is true.")
