@@ -32,7 +32,7 @@ def make_optimizer(
     """
     flavour = flavour_of(model)
     optimizer = _recording_sgd(flavour)(learning_rate=learning_rate, momentum=momentum)
-    optimizer.applied_gradients = []
+    optimizer.record = _Record()
     if loss_scale is not None:
         # A scale that never moves keeps the update comparable with the unscaled one.
         scaled = keras_for(flavour).mixed_precision.LossScaleOptimizer
@@ -51,7 +51,14 @@ def inner_optimizer(optimizer: Any) -> Any:
 
 def applied_gradients(optimizer: Any) -> list[list[tuple[Any, Any]]]:
     """Return what the optimizer was given when it ran eagerly: a list per call, of `(gradient or None, variable)`."""
-    return inner_optimizer(optimizer).applied_gradients
+    return inner_optimizer(optimizer).record.calls
+
+
+class _Record:
+    """Holds the record out of Keras' sight: of a list on the optimizer it would track the variables as its own."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[tuple[Any, Any]]] = []
 
 
 def optimizer_variables(optimizer: Any) -> list[Any]:
@@ -79,7 +86,7 @@ def _recording_sgd(flavour: Flavour) -> Any:
         import tensorflow as tf
 
         if tf.executing_eagerly():
-            self.applied_gradients.append(pairs)
+            self.record.calls.append(pairs)
 
     def apply(self: Any, grads: Any, trainable_variables: Any = None) -> Any:
         """Every way of applying gradients in Keras 3 comes through here."""
