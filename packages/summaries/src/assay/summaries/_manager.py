@@ -1,9 +1,11 @@
 """A summary manager for TensorBoard event files.
 
+```python
 from assay.summaries import SummaryManager
 
-with SummaryManager("/tmp/run/train", global_step=100) as manager:
-manager.write_summaries({"loss": 0.5, "iou": {"road": 0.9, "sky": 0.8}})
+with SummaryManager("runs/example/train", global_step=100) as manager:
+    manager.write_summaries({"loss": 0.5, "iou": {"road": 0.9, "sky": 0.8}})
+```
 """
 
 import os
@@ -46,6 +48,9 @@ class SummaryManager(SummaryManagerInterface):
             default. None, and `tf.summary.scalar`, write scalars, all those of a directory in one event.
         global_step: The step of each write, read when it happens: a number, a variable, or a function that returns
             one of these. None takes the step of `tf.summary.experimental.set_step`.
+
+    Raises:
+        ValueError: If `summary_dir` is empty.
     """
 
     def __init__(
@@ -55,6 +60,8 @@ class SummaryManager(SummaryManagerInterface):
         global_step: Any = None,
     ) -> None:
         self._summary_dir = None if summary_dir is None else os.fspath(summary_dir)
+        if self._summary_dir == "":
+            raise ValueError("`summary_dir` is empty: expected a directory, or None to write nothing.")
         self._summary_fn = summary_fn
         self._global_step = global_step
         self._writers: dict[str, DirectoryWriter] = {}
@@ -74,7 +81,7 @@ class SummaryManager(SummaryManagerInterface):
 
         Raises:
             UnwritableSummaryError: If a key or value cannot be written, named by its path.
-            ValueError: If there is no step.
+            ValueError: If there is no step, or it is no integer.
             RuntimeError: If the manager is closed, or a `tf.function` is being traced.
         """
         if self._summary_dir is None:
@@ -120,14 +127,17 @@ class SummaryManager(SummaryManagerInterface):
             if not leaves:
                 return
             step = self._step()
+            step_tensor = tf.constant(step, tf.int64)
+            # All directories are made before the first value is written: a disk that refuses one refuses the dict.
+            writers = {directory: self._writer(directory) for directory in groups}
             for directory, values in groups.items():
-                writer = self._writer(directory)
-                with writer.writer.as_default(step):
+                writer = writers[directory]
+                with writer.writer.as_default():
                     # `record_if` is asked first: what is not recorded must not count as written.
                     tags = writer.admit(list(values), step) if tf.summary.should_record_summaries() else []
                     if as_scalars and tags:
-                        event = scalars_event((tag, values[tag]) for tag in tags)
-                        tf.summary.experimental.write_raw_pb(event, step=step)
+                        event = tf.constant(scalars_event({tag: values[tag] for tag in tags}))
+                        tf.summary.experimental.write_raw_pb(event, step=step_tensor)
                     elif self._summary_fn is not None:
                         for tag in tags:
                             self._summary_fn(tag, values[tag], step=step)
@@ -152,7 +162,13 @@ class SummaryManager(SummaryManagerInterface):
                 "There is no step to write summaries at. Pass `global_step` to the summary manager, or set one with "
                 "`tf.summary.experimental.set_step`."
             )
-        return int(np.asarray(step.numpy() if hasattr(step, "numpy") else step))
+        number = np.asarray(step.numpy() if hasattr(step, "numpy") else step)
+        if number.shape != () or number.dtype.kind not in "iu":
+            raise ValueError(
+                f"`global_step` must be one integer. Received a {type(step).__name__} of shape {number.shape} "
+                f"and dtype {number.dtype.name}."
+            )
+        return int(number)
 
     def _flush(self) -> None:
         with self._lock:

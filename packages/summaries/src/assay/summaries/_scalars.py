@@ -1,7 +1,7 @@
 """Scalar leaves: what counts as one, and many of them in one event."""
 
 import numbers
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 import numpy as np
 from assay.summaries._errors import UnwritableSummaryError
@@ -21,6 +21,8 @@ def scalar_of(leaf: Leaf) -> float:
         UnwritableSummaryError: If the leaf is anything else; it names the path, the type and the shape.
     """
     value = leaf.value
+    if type(value) is float:
+        return value
     if isinstance(value, numbers.Real):
         try:
             return float(value)
@@ -40,16 +42,18 @@ def scalar_of(leaf: Leaf) -> float:
     return float(array)
 
 
-def scalars_event(scalars: Iterable[tuple[str, float]]) -> bytes:
-    """A serialised `Summary` with one value per tag, each as `tf.summary.scalar` writes it (float32)."""
+def scalars_event(scalars: Mapping[str, float]) -> bytes:
+    """A serialised `Summary` with one value per tag, each byte for byte as `tf.summary.scalar` writes it (float32)."""
     tf = tensorflow()
+    with np.errstate(over="ignore"):  # beyond float32 is infinity, as everywhere in TensorFlow
+        numbers_as_float32 = np.array(list(scalars.values()), dtype="<f4")
     summary = tf.compat.v1.Summary()
-    for tag, number in scalars:
+    for tag, number in zip(scalars, numbers_as_float32, strict=True):
         value = summary.value.add(tag=tag)
         value.metadata.plugin_data.plugin_name = SCALAR_PLUGIN
         value.tensor.dtype = tf.float32.as_datatype_enum
         value.tensor.tensor_shape.SetInParent()
-        value.tensor.float_val.append(number)
+        value.tensor.tensor_content = number.tobytes()
     return bytes(summary.SerializeToString())
 
 

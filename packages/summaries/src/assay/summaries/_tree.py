@@ -73,15 +73,23 @@ def directory_of(relative_path: str, *, parent: str = "") -> str:
 
 def _walk(group: Mapping[str, Any], directory: str) -> Iterator[Leaf]:
     for key, value in group.items():
-        if not isinstance(key, str) or not key:
+        if not isinstance(key, str) or not key or not _is_text(key):
             place = f"in the group {directory!r}" if directory else "at the top of the summary dict"
             raise UnwritableSummaryError(
-                f"A key {place} must be a string that is not empty. Received {key!r} ({type(key).__name__})."
+                f"A key {place} must be a text that is not empty. Received {key!r} ({type(key).__name__})."
             )
         if isinstance(value, Mapping):
             yield from _walk(value, directory_of(key, parent=directory))
         else:
             yield Leaf(directory, key, value)
+
+
+def _is_text(key: str) -> bool:
+    try:
+        key.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which no event file can hold
+        return False
+    return True
 
 
 def _is_plain(component: str) -> bool:
