@@ -257,3 +257,31 @@ def test_sparse_gradients_pass_through(two_replicas):
 
     expected = np.array([[1, 1], [0.6, 0.6], [1, 1], [0.8, 0.8]])
     np.testing.assert_allclose(embedding.get_weights()[0], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("poison", [False, True])
+def test_loss_scaling_compiles_with_xla(one_replica, poison):
+    linear = LinearModel(one_replica, lambda: loss_scaled_sgd(global_clipnorm=1.0, momentum=0.9))
+
+    @tf.function(jit_compile=True)
+    def step(features):
+        linear._step(features)
+
+    step(tf.constant([[np.inf if poison else 3.0, 4.0]], tf.float32))
+
+    expected = [1.0, 1.0] if poison else [1 - 0.1 * 0.6, 1 - 0.1 * 0.8]
+    np.testing.assert_allclose(linear.weights()[0], expected, rtol=1e-6)
+    np.testing.assert_array_equal(current_loss_scale(linear.optimizer), 4.0 if poison else 8.0)
+
+
+def test_wrapped_optimizer_survives_a_checkpoint(one_replica, tmp_path):
+    trained, fresh = (LinearModel(one_replica, loss_scaled_sgd) for _ in range(2))
+    trained.run(tf.constant(1), tf.constant([[np.inf, 1.0]], tf.float32))
+    trained.run(tf.constant(2), tf.constant(FEATURES))
+    path = tf.train.Checkpoint(model=trained.model, optimizer=trained.optimizer).save(str(tmp_path / "ckpt"))
+
+    tf.train.Checkpoint(model=fresh.model, optimizer=fresh.optimizer).restore(path).assert_consumed()
+
+    np.testing.assert_array_equal(fresh.weights(), trained.weights())
+    np.testing.assert_array_equal(current_loss_scale(fresh.optimizer), INITIAL_SCALE / 2)
+    assert fresh.iterations() == trained.iterations()

@@ -255,6 +255,11 @@ class TestParseConfiguration:
         assert (params.task.title, params.task.scale) == ("file", 2.0)
         assert (params.runtime.seed, params.runtime.tpu) == (1, "local")
 
+    def test_several_overrides_are_merged_before_the_rules_are_checked(self):
+        params = parse_configuration(base(), (), ["runtime.tpu=local", "", "runtime.distribution_strategy=tpu"])
+
+        assert params.runtime.tpu == "local"
+
     def test_the_result_is_locked_and_the_beginning_is_not(self):
         beginning = base()
 

@@ -114,12 +114,18 @@ def test_warmup_meets_the_schedule_exactly(warmup_steps, first, initial, kind):
         np.testing.assert_array_equal(warmed(tf.constant(step, tf.int64)), plain(tf.constant(step, tf.int64)))
 
 
-def test_schedule_is_the_same_inside_a_graph():
-    rate = learning_rate(
-        ("cosine", {"initial_learning_rate": 0.4, "decay_steps": 20, "offset": 2}), ("linear", {"warmup_steps": 4})
-    )
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        ("cosine", {"initial_learning_rate": 0.4, "decay_steps": 20, "offset": 2}),
+        ("stepwise", {"boundaries": [5, 7], "values": [0.4, 0.2, 0.1]}),
+    ],
+)
+def test_schedule_is_the_same_inside_a_graph(schedule, jit_compile):
+    rate = learning_rate(schedule, ("linear", {"warmup_steps": 4}))
 
-    graph = tf.function(rate)
+    graph = tf.function(rate, jit_compile=jit_compile)
 
     np.testing.assert_allclose(values(graph, range(10)), values(rate, range(10)), rtol=1e-6)
 

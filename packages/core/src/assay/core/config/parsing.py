@@ -16,7 +16,7 @@ OVERRIDE_FLAG = "--params_override"
 def parse_configuration(
     experiment: str | ExperimentConfig,
     config_files: str | Sequence[str] = (),
-    params_override: str = "",
+    params_override: str | Sequence[str] = "",
     *,
     runtime_overrides: Mapping[str, Any] | None = None,
     mode: str | None = None,
@@ -30,8 +30,8 @@ def parse_configuration(
     Args:
         experiment: Name of a registered experiment, or a configuration to begin with (it is copied).
         config_files: Paths of YAML or JSON files.
-        params_override: Pairs `a.b=1,c.d=x`, a YAML or JSON text, or the path of a file; see
-            `assay.core.config.overrides`.
+        params_override: Pairs `a.b=1,c.d=x`, a YAML or JSON text, or the path of a file, or several of these in
+            order; see `assay.core.config.overrides`.
         runtime_overrides: Options of `runtime` from flags of their own.
         mode: One of `MODES`; what it needs is then checked too.
         lock: Whether to lock the result.
@@ -52,14 +52,15 @@ def parse_configuration(
     if runtime_overrides:
         _merge(params, {"runtime": dict(runtime_overrides)}, "the runtime flags")
         sources.append("the runtime flags")
-    if params_override.strip():
+    for text in [params_override] if isinstance(params_override, str) else params_override:
         try:
-            override = parse_override(params_override)
+            override = parse_override(text)
         except ConfigError as error:
             raise error.located(f"{OVERRIDE_FLAG} {error.source}".strip()) from None
         source = f"{OVERRIDE_FLAG} {override.path}".strip()
         _merge(params, override.mapping, source, override.text)
-        sources.append(source)
+        if override.mapping and source not in sources:
+            sources.append(source)
     try:
         params.validate(mode)
     except ConfigError as error:

@@ -19,7 +19,8 @@ class TrainerConfig(Config):
         validation_steps: Batches of one evaluation; -1 for the whole set.
         validation_interval: Steps between evaluations in `train_and_eval`.
         steps_per_loop: Steps that run on the device before the host looks again.
-        summary_interval: Steps between summaries: a multiple of `steps_per_loop`.
+        summary_interval: Steps between records of `tf.summary` operations inside a step. Loops end at its multiples,
+            so it need not fit `steps_per_loop`.
         checkpoint_interval: Steps between checkpoints.
         max_to_keep: Number of checkpoints kept; null for all.
         continuous_eval_timeout: Seconds that `continuous_eval` waits for a new checkpoint.
@@ -73,14 +74,6 @@ class TrainerConfig(Config):
                 yield Problem(name, f"must not be negative; received {getattr(self, name)}.")
         if self.validation_steps < 1 and self.validation_steps != -1:
             yield Problem("validation_steps", f"must be above 0, or -1 for all; received {self.validation_steps}.")
-        # A training that ends before the first summary point does not meet the restriction.
-        reached = self.train_steps >= self.summary_interval
-        if self.steps_per_loop > 0 and reached and self.summary_interval % self.steps_per_loop:
-            yield Problem(
-                "summary_interval",
-                f"must be a multiple of `steps_per_loop` ({self.steps_per_loop}), because summaries are written "
-                f"between loops; received {self.summary_interval}.",
-            )
         for kind in ("train", "eval"):
             if getattr(self, f"{kind}_tf_while_loop") and not getattr(self, f"{kind}_tf_function"):
                 yield Problem(
