@@ -17,7 +17,7 @@ from assay.conformance.model.kinds import Kind
 from assay.conformance.model.report import Report
 from assay.conformance.model.result import Result
 from assay.conformance.model.subject import Subject
-from assay.conformance.model.vocabulary import Mode, Target
+from assay.conformance.model.vocabulary import Mode, Target, members
 from assay.conformance.registry import find_rules, rules_for, select_rules
 from assay.conformance.runner import run_subject
 
@@ -71,8 +71,8 @@ def check(
       UsageError: If a rule, kind, trait, target or mode is unknown, the kind cannot be told, or nothing is left to run.
     """
     start = time.perf_counter()
-    wanted_targets = _members(Target, targets)
-    wanted_modes = None if modes is None else _members(Mode, modes)
+    wanted_targets = members(Target, targets)
+    wanted_modes = None if modes is None else members(Mode, modes)
     expected = _resolved(expectations)
     set_up_devices(wanted_targets)
     results: list[Result] = []
@@ -128,19 +128,6 @@ def _as_subjects(value: Any, *, kind: str | None, sample: Any, traits: Mapping[s
         )
         subjects.append(one.replace(kind=kind_of(one)))
     return subjects
-
-
-def _members(words: Any, names: Iterable[str]) -> tuple[Any, ...]:
-    """Members of an enumeration by name."""
-    from assay.conformance.suggestions import did_you_mean
-
-    known = [word.value for word in words]
-    found = []
-    for name in names:
-        if name not in known:
-            raise UsageError(f"There is no {words.__name__.lower()} {name!r}; {did_you_mean(name, known)}.")
-        found.append(words(name))
-    return tuple(dict.fromkeys(found))
 
 
 def _resolved(expectations: Iterable[Expectation]) -> list[Expectation]:

@@ -60,9 +60,7 @@ def load_attribute(spec: str, *, folder: Path | None = None) -> Any:
       UsageError: If the specification has another form, or the module, file or attribute is not there, or importing it
         raises.
     """
-    where, colon, attribute = spec.partition(":")
-    if not colon or not where or not attribute:
-        raise UsageError(f"{spec!r} is neither package.module:attr nor path/file.py:attr.")
+    where, attribute = split_spec(spec)
     folder = folder or Path.cwd()
     module = _load_file(folder / where, spec) if where.endswith(".py") else _load_module(where, spec, folder)
     value: Any = module
@@ -72,6 +70,18 @@ def load_attribute(spec: str, *, folder: Path | None = None) -> Any:
             raise UsageError(f"{where} has no attribute {name!r}; {did_you_mean(name, public)}.")
         value = getattr(value, name)
     return value
+
+
+def split_spec(spec: str) -> tuple[str, str]:
+    """Return the module or file, and the attribute, that a specification names; nothing is imported.
+
+    Raises:
+      UsageError: If it has another form.
+    """
+    where, colon, attribute = spec.partition(":")
+    if not colon or not where or not attribute:
+        raise UsageError(f"{spec!r} is neither package.module:attr nor path/file.py:attr.")
+    return where, attribute
 
 
 def kind_of(subject: Subject) -> Kind:

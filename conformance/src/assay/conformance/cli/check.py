@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, TextIO
 
 from assay.conformance.checking import check
 from assay.conformance.devices import quieten_environment, quieten_python, set_up_devices
-from assay.conformance.importing import load_attribute, load_subjects
+from assay.conformance.importing import load_attribute, load_subjects, split_spec
 from assay.conformance.model.errors import UsageError
 from assay.conformance.model.expectations import Expectation
 from assay.conformance.model.kinds import Kind
-from assay.conformance.model.result import Result
 from assay.conformance.model.subject import Subject
-from assay.conformance.model.vocabulary import Mode, Target
+from assay.conformance.model.traits import check_traits
+from assay.conformance.model.vocabulary import Mode, Target, members
 from assay.conformance.project import Project, find_project, parse_kind, read_expectations
 from assay.conformance.quiet import silenced
+from assay.conformance.registry import select_rules
+from assay.conformance.reports.progress import progress
+from assay.conformance.reports.schema import as_json, write_json
+from assay.conformance.reports.table import print_report
+from assay.conformance.reports.terminal import make_console
 
 _DESCRIPTION = """\
 Check each SUBJECT against the rules of its kind.
@@ -73,15 +77,17 @@ def run(options: argparse.Namespace) -> int:
         )
     kind = parse_kind(options.kind) if options.kind else None
     traits = dict(_trait(text) for text in options.trait)
-    targets = _names(options.target) or []
+    targets = members(Target, _names(options.target) or ())
+    _refuse_mistakes(options, kind, traits)
     quieten_environment()
     with silenced(active=not options.verbose) as out:
-        set_up_devices([Target(name) for name in targets if name in list(Target)], hide_others=True)
+        set_up_devices(targets, hide_others=True)
         if not options.verbose:
             quieten_python()
         sample = load_attribute(options.sample)() if options.sample else None
         subjects = _subjects(options, project, kind, sample, traits)
-        with _progress(out, quiet=options.json == "-") as on_result:
+        # JSON alone goes where a program reads it: nothing else is written there.
+        with nullcontext() if options.json == "-" else progress(make_console(out)) as on_result:
             report = check(
                 subjects,
                 targets=targets,
@@ -95,6 +101,19 @@ def run(options: argparse.Namespace) -> int:
             )
         _write(report, options, out)
     return 0 if report.conformant else 1
+
+
+def _refuse_mistakes(options: argparse.Namespace, kind: Kind | None, traits: dict[str, Any]) -> None:
+    """Say what is wrong with the options at once, before TensorFlow takes seconds to start.
+
+    Raises:
+      UsageError: If a rule, trait or mode is unknown, or a subject is written in another form.
+    """
+    select_rules((), select=_names(options.select), ignore=_names(options.ignore))
+    check_traits(traits, kind=kind)
+    members(Mode, _names(options.mode) or ())
+    for spec in (*options.subjects, *([options.sample] if options.sample else [])):
+        split_spec(spec)
 
 
 def _subjects(
@@ -112,33 +131,12 @@ def _subjects(
 
 def _write(report: Any, options: argparse.Namespace, out: TextIO) -> None:
     """Print the report, and write the JSON where it was asked for."""
-    from assay.conformance.reports.schema import as_json, write_json
-    from assay.conformance.reports.table import print_report
-    from assay.conformance.reports.terminal import make_console
-
     if options.json == "-":
         out.write(as_json(report))
         return
     print_report(report, make_console(out), verbose=options.verbose)
     if options.json:
         write_json(report, Path(options.json))
-
-
-@contextmanager
-def _progress(out: TextIO, *, quiet: bool) -> Iterator[Any]:
-    """Show the rule being checked on a terminal; nothing elsewhere."""
-    from assay.conformance.reports.terminal import make_console
-
-    console = make_console(out)
-    if quiet or not console.is_terminal:
-        yield None
-        return
-    with console.status("checking") as status:
-
-        def on_result(result: Result) -> None:
-            status.update(f"{result.subject}: {result.rule} {result.slug} ({result.mode}) {result.outcome}")
-
-        yield on_result
 
 
 def _expectations(options: argparse.Namespace, project: Project | None) -> tuple[Expectation, ...]:

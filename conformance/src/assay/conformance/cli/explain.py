@@ -7,6 +7,8 @@ import sys
 from typing import Any
 
 from assay.conformance.registry import find_rules
+from assay.conformance.reports.pages import rule_page
+from assay.conformance.reports.terminal import make_console
 
 
 def add_command(commands: Any) -> None:
@@ -24,15 +26,12 @@ def run(options: argparse.Namespace) -> int:
     Raises:
       UsageError: If a rule is unknown; the nearest is suggested.
     """
-    from assay.conformance.reports.pages import rule_page
-    from assay.conformance.reports.terminal import make_console
-
     entries = [entry for name in options.rules for entry in find_rules(name)]
     console = make_console(sys.stdout)
     for number, entry in enumerate(entries):
         page = rule_page(entry)
         if console.is_terminal:
-            from rich.markdown import Markdown
+            from rich.markdown import Markdown  # its parser is not needed elsewhere
 
             console.print(Markdown(page))
         else:

@@ -11,6 +11,8 @@ from assay.conformance.model.kinds import Kind
 from assay.conformance.model.rule import Rule
 from assay.conformance.project import parse_kind
 from assay.conformance.registry import all_rules
+from assay.conformance.reports.terminal import make_console
+from rich.table import Table
 
 
 def add_command(commands: Any) -> None:
@@ -37,8 +39,6 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _print_table(rules: list[Rule]) -> None:
-    from assay.conformance.reports.terminal import make_console
-    from rich.table import Table
 
     console = make_console(sys.stdout)
     for kind in dict.fromkeys(rule.kind for rule in rules):

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
+from typing import TypeVar
+
+from assay.conformance.model.errors import UsageError
+from assay.conformance.suggestions import did_you_mean
+
+Word = TypeVar("Word", bound=enum.StrEnum)
 
 
 class Level(enum.StrEnum):
@@ -67,3 +74,16 @@ class Outcome(enum.StrEnum):
     """The rule applies, and could not be run here; the reason and the remedy are stated."""
     ERROR = "error"
     """The check itself broke: nothing is known about the subject."""
+
+
+def members(words: type[Word], names: Iterable[str]) -> tuple[Word, ...]:
+    """Return members of one of these vocabularies by name, each once.
+
+    Raises:
+      UsageError: If a name is none; the message suggests the nearest.
+    """
+    known = {word.value: word for word in words}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"There is no {words.__name__.lower()} {name!r}; {did_you_mean(name, known)}.")
+    return tuple(dict.fromkeys(known[name] for name in names))
