@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from assay.summaries import SummaryManager, SummaryManagerInterface, UnwritableSummaryError
+from assay.summaries._scalars import write_scalars
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -230,6 +231,19 @@ def test_scalars_are_what_tf_summary_scalar_writes(tmp_path, manager):
         return event.step, event.summary
 
     assert value("train") == value("reference")
+
+
+def test_writer_without_a_known_resource_writes_the_same(tmp_path, read_events):
+    class OtherWriter:
+        def __init__(self):
+            self._writer = tf.summary.create_file_writer(str(tmp_path))
+            self.as_default, self.close = self._writer.as_default, self._writer.close
+
+    writer = OtherWriter()
+    write_scalars(writer, {"loss": 0.5, "accuracy": 0.25}, tf.constant(3, tf.int64))
+    writer.close()
+
+    assert read_events(tmp_path) == [("loss", 3, 0.5), ("accuracy", 3, 0.25)]
 
 
 def test_tensorboard_reads_every_scalar(tmp_path):

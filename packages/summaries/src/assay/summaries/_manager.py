@@ -17,7 +17,7 @@ import numpy as np
 from assay.summaries._directory_writer import DirectoryWriter
 from assay.summaries._errors import UnwritableSummaryError
 from assay.summaries._interface import SummaryManagerInterface
-from assay.summaries._scalars import scalar_of, scalars_event
+from assay.summaries._scalars import scalar_of, write_scalars
 from assay.summaries._tensorflow import run_eagerly, tensorflow
 from assay.summaries._tree import Leaf, directory_of, flatten
 
@@ -130,17 +130,17 @@ class SummaryManager(SummaryManagerInterface):
             step_tensor = tf.constant(step, tf.int64)
             # All directories are made before the first value is written: a disk that refuses one refuses the dict.
             writers = {directory: self._writer(directory) for directory in groups}
+            if not _is_recording(tf, next(iter(writers.values())).writer):
+                return
             for directory, values in groups.items():
                 writer = writers[directory]
-                with writer.writer.as_default():
-                    # `record_if` is asked first: what is not recorded must not count as written.
-                    tags = writer.admit(list(values), step) if tf.summary.should_record_summaries() else []
-                    if as_scalars and tags:
-                        event = tf.constant(scalars_event({tag: values[tag] for tag in tags}))
-                        tf.summary.experimental.write_raw_pb(event, step=step_tensor)
-                    elif self._summary_fn is not None:
-                        for tag in tags:
-                            self._summary_fn(tag, values[tag], step=step)
+                admitted = {tag: values[tag] for tag in writer.admit(list(values), step)}
+                if as_scalars and admitted:
+                    write_scalars(writer.writer, admitted, step_tensor)
+                elif self._summary_fn is not None:
+                    with writer.writer.as_default():
+                        for tag, value in admitted.items():
+                            self._summary_fn(tag, value, step=step)
 
     def _writer(self, directory: str) -> DirectoryWriter:
         with self._lock:
@@ -184,6 +184,12 @@ class SummaryManager(SummaryManagerInterface):
     def _check_open(self) -> None:
         if self._closed:
             raise RuntimeError(f"The summary manager of {self._summary_dir!r} is closed.")
+
+
+def _is_recording(tf: Any, writer: Any) -> bool:
+    """What `tf.summary.record_if` says; what is not recorded must not count as written."""
+    with writer.as_default():
+        return bool(tf.summary.should_record_summaries())
 
 
 def _given(leaf: Leaf) -> Any:

@@ -2,6 +2,7 @@
 
 import numbers
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from assay.summaries._errors import UnwritableSummaryError
@@ -55,6 +56,27 @@ def scalars_event(scalars: Mapping[str, float]) -> bytes:
         value.tensor.tensor_shape.SetInParent()
         value.tensor.tensor_content = number.tobytes()
     return bytes(summary.SerializeToString())
+
+
+def write_scalars(writer: Any, scalars: Mapping[str, float], step: Any) -> None:
+    """Write scalars as one event.
+
+    Args:
+        writer: A `tf.summary.SummaryWriter`.
+        scalars: Tags to numbers.
+        step: int64 tensor of shape `()`.
+    """
+    tf = tensorflow()
+    event = tf.constant(scalars_event(scalars))
+    resource = getattr(writer, "_resource", None)
+    if resource is None:
+        with writer.as_default():
+            tf.summary.experimental.write_raw_pb(event, step=step)
+        return
+    # What `write_raw_pb` does in the end. It takes ten times as long (0.22 ms against 0.02), which is most of the time
+    # of writing a dict with several groups.
+    with tf.device("cpu:0"):
+        tf.raw_ops.WriteRawProtoSummary(writer=resource, step=step, tensor=event)
 
 
 def _refusal(leaf: Leaf, received: str) -> UnwritableSummaryError:
