@@ -38,6 +38,8 @@ class Trait:
 
 _LOSSES = (Kind.LOSS,)
 _METRICS = (Kind.KERAS_METRIC, Kind.PYTHON_METRIC)
+_HOST_METRICS = (Kind.PYTHON_METRIC,)
+_MANAGERS = (Kind.SUMMARY_MANAGER,)
 _TASKS = (Kind.TASK,)
 _PIPELINES = (Kind.TASK, Kind.INPUT_PIPELINE)
 
@@ -56,6 +58,14 @@ _TABLE = (
         (bool,),
         False,
         "The train step draws random numbers (dropout, noise), so that two runs differ although nothing is wrong.",
+    ),
+    Trait(
+        "random_inference",
+        _TASKS,
+        (bool,),
+        False,
+        "Validation and inference draw random numbers on purpose (a sampling decoder, dropout kept on to measure "
+        "uncertainty), so that two passes over the same batch differ.",
     ),
     Trait(
         "untrained_variables",
@@ -95,7 +105,95 @@ _TABLE = (
         ("weights", "elements", "valid"),
     ),
     Trait("ignore_label", (*_LOSSES, *_METRICS), (int,), None, "The label id whose elements count for nothing."),
+    Trait(
+        "result_resets",
+        _HOST_METRICS,
+        (bool,),
+        False,
+        "`result()` also forgets all batches, so that a second call says what a new metric says.",
+    ),
+    Trait(
+        "random_result",
+        _HOST_METRICS,
+        (bool,),
+        False,
+        "The result draws random numbers by design (a bootstrap, ties broken by lot), so that two runs differ.",
+    ),
+    Trait(
+        "id_field",
+        _HOST_METRICS,
+        (str, tuple, list),
+        (),
+        "The name, or the names, of the field with the id of each example; inferred from names and values.",
+    ),
+    Trait(
+        "count_field",
+        _HOST_METRICS,
+        (str, tuple, list),
+        (),
+        "The name, or the names, of the field with the number of slots in use; inferred from names and values.",
+    ),
+    Trait(
+        "slot_fields",
+        _HOST_METRICS,
+        (str, tuple, list),
+        (),
+        "The names of the fields `[batch, slots, ...]` with one entry an object; inferred from names and shapes.",
+    ),
+    Trait(
+        "duplicates",
+        _HOST_METRICS,
+        (str,),
+        None,
+        "What the metric does with an example id that comes again; either will do when nothing is declared.",
+        ("counted_once", "rejected"),
+    ),
+    Trait(
+        "no_data",
+        _HOST_METRICS,
+        (str,),
+        None,
+        "What `result()` does before any example: every number is `undefined_value`, or 0 where it counts; it gives "
+        "numbers; it raises an error that says so. The last two will do when nothing is declared.",
+        ("undefined", "value", "error"),
+    ),
+    Trait(
+        "undefined_value",
+        _HOST_METRICS,
+        (int, float),
+        -1.0,
+        "The number that stands for one that the data does not define; NaN is allowed in results only when it is this.",
+    ),
     Trait("order_dependent", _METRICS, (bool,), False, "The result depends on the order of the updates."),
+    Trait(
+        "takes_images",
+        _MANAGERS,
+        (bool,),
+        False,
+        "The manager also writes images `[n, h, w, c]`, under keys that begin with `image_prefix`.",
+    ),
+    Trait(
+        "image_prefix",
+        _MANAGERS,
+        (str,),
+        "image/",
+        "What the key of an image begins with; the sample's own image says it otherwise.",
+    ),
+    Trait(
+        "max_outputs",
+        _MANAGERS,
+        (int,),
+        None,
+        "How many images of a batch are written at most; given to a factory that takes `max_outputs`.",
+    ),
+    Trait(
+        "reader",
+        _MANAGERS,
+        (object,),
+        None,
+        "Reads back what a manager writes that makes no event files: `reader(directory)` gives (relative directory, "
+        "tag, step, value) for each value, in the order of writing.",
+    ),
     Trait("reference", (*_LOSSES, *_METRICS), (object,), None, "A callable that computes the value in NumPy float64."),
 )
 
