@@ -39,10 +39,23 @@ _TABLE: dict[tuple[str | None, str, Target | None], Tolerance] = {
     (_ANY, "exact", _ANY): EXACT,
     (_ANY, "loss", _ANY): Tolerance(1e-5, 1e-6, "float32 sums of a few thousand terms, in any order"),
     (_ANY, "loss", Target.GPU): Tolerance(1e-3, 1e-4, "TensorFloat-32 products keep 10 bits of mantissa"),
+    ("T105", "half_updates", _ANY): Tolerance(
+        0.25, 1e-6, "norm of the whole update; float16 keeps 11 bits, and each layer rounds"
+    ),
+    ("T501", "loss", _ANY): Tolerance(
+        1e-3, 1e-5, "losses of weights that agree but for rounding; a wrong one is off twofold"
+    ),
     (_ANY, "weights", _ANY): Tolerance(1e-5, 1e-6, "float32 updates of a few steps, sums in any order"),
     (_ANY, "weights", Target.GPU): Tolerance(1e-3, 1e-4, "TensorFloat-32 products keep 10 bits of mantissa"),
+    (_ANY, "updates", _ANY): Tolerance(
+        1e-4, 1e-6, "relative to an array's own movement; rounding reaches 2e-5 in a ResNet"
+    ),
+    (_ANY, "updates", Target.GPU): Tolerance(1e-2, 1e-4, "TensorFloat-32 products keep 10 bits of mantissa"),
+    (_ANY, "factor", _ANY): Tolerance(1e-2, 0.0, "a cause is named by a factor such as 2, which needs no more digits"),
     (_ANY, "metrics", _ANY): Tolerance(1e-5, 1e-6, "float32 means, sums in any order"),
     (_ANY, "metrics", Target.GPU): Tolerance(1e-3, 1e-4, "TensorFloat-32 products keep 10 bits of mantissa"),
+    ("T104", "named factor", _ANY): Tolerance(2e-2, 2e-2, "decides between the words for a factor, not the outcome"),
+    ("T104", "factor", _ANY): Tolerance(1e-2, 0.0, "a wrong factor is a whole number or its inverse; rounding is less"),
 }
 
 
