@@ -1,6 +1,7 @@
 """The command, as a user runs it: in a process of its own."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -41,7 +42,7 @@ def test_conformant_subject_exits_with_0_and_a_table(folder):
 
     assert finished.returncode == 0, finished.stderr
     assert "pass   pass     pass" in finished.stdout
-    assert "CONFORMANT: 1 rule, 3 results: 3 pass" in finished.stdout
+    assert re.search(r"CONFORMANT: 1 of \d+ rules, 3 results: 3 pass", finished.stdout)
     assert finished.stderr == ""
     assert "chatter" not in finished.stdout
 

@@ -1,6 +1,7 @@
 import pytest
-from assay.conformance import Kind
+from assay.conformance import Kind, UsageError
 from assay.conformance.model import infer_kind
+from assay.conformance.model.kinds import parse_kind
 from assay.conformance.specimens import SoundTask
 
 
@@ -49,3 +50,9 @@ def test_kind_of_a_bare_function_is_not_guessed():
 def test_task_answers_to_the_rules_of_its_input_pipeline():
     assert Kind.TASK.promised == (Kind.TASK, Kind.INPUT_PIPELINE)
     assert Kind.LOSS.promised == (Kind.LOSS,)
+
+
+def test_kind_is_read_leniently_and_suggested():
+    assert parse_kind("Input-Pipeline") is Kind.INPUT_PIPELINE
+    with pytest.raises(UsageError, match="no kind 'tsk'; the nearest is 'task'"):
+        parse_kind("tsk")

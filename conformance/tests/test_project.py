@@ -1,6 +1,6 @@
 import pytest
 from assay.conformance import Kind, UsageError
-from assay.conformance.project import find_project, parse_kind, read_expectations
+from assay.conformance.project import find_project, read_expectations
 
 TASKS = "def make():\n    return 1\n"
 
@@ -68,9 +68,3 @@ def test_mistake_in_a_subject_is_said(tmp_path):
 
     with pytest.raises(UsageError, match="no key 'knd'; the nearest is 'kind'"):
         find_project(tmp_path).load_subjects()
-
-
-def test_kind_is_read_leniently_and_suggested():
-    assert parse_kind("Input-Pipeline") is Kind.INPUT_PIPELINE
-    with pytest.raises(UsageError, match="no kind 'tsk'; the nearest is 'task'"):
-        parse_kind("tsk")

@@ -15,14 +15,18 @@ def test_passes_are_conformant_and_complete():
 
     assert verdict.conformant
     assert verdict.complete
-    assert verdict.line == "CONFORMANT: 1 rule, 2 results: 1 pass, 1 not-applicable"
+    assert verdict.line == "CONFORMANT: 1 of 1 rule, 2 results: 1 pass, 1 not-applicable"
+
+
+def test_rules_left_out_show_in_the_line():
+    assert judge([make_result()], promised=22).line == "CONFORMANT: 1 of 22 rules, 1 result: 1 pass"
 
 
 def test_failed_must_rule_is_red_and_named():
     verdict = verdict_of(make_result(), make_result(Outcome.FAIL, rule="T104", mode="graph"))
 
     assert not verdict.conformant
-    assert verdict.line.startswith("NOT CONFORMANT: 2 rules, 2 results: 1 pass, 1 fail")
+    assert verdict.line.startswith("NOT CONFORMANT: 2 of 2 rules, 2 results: 1 pass, 1 fail")
     assert "MUST rules fail: T104 (graph)" in verdict.reasons
 
 

@@ -13,9 +13,10 @@ from assay.conformance.environment import describe_environment
 from assay.conformance.importing import kind_of
 from assay.conformance.model.errors import UsageError
 from assay.conformance.model.expectations import Expectation, apply_expectations
-from assay.conformance.model.kinds import Kind
+from assay.conformance.model.kinds import parse_kind
 from assay.conformance.model.report import Report
 from assay.conformance.model.result import Result
+from assay.conformance.model.rule import RegisteredRule
 from assay.conformance.model.subject import Subject
 from assay.conformance.model.vocabulary import Mode, Target, members
 from assay.conformance.registry import find_rules, rules_for, select_rules
@@ -76,20 +77,34 @@ def check(
     expected = _resolved(expectations)
     set_up_devices(wanted_targets)
     results: list[Result] = []
+    promised: set[str] = set()
     for one in _as_subjects(subject, kind=kind, sample=sample, traits=traits):
         for target in wanted_targets:
+            promised.update(entry.rule.id for entry in _promised(one, target))
             for result in _results_of(one, target, wanted_modes, select, ignore, seed):
                 results.append(result)
                 if on_result is not None:
                     on_result(result)
+    if not results:
+        raise UsageError("No rule is left to run: none that was selected speaks about these subjects and targets.")
     marked, expired = apply_expectations(results, expected, today=datetime.datetime.now(tz=datetime.UTC).date())
     return Report(
         results=marked,
         environment=describe_environment(seed=seed),
+        promised=len(promised),
         strict=strict,
         expired=expired,
         seconds=time.perf_counter() - start,
     )
+
+
+def _promised(subject: Subject, target: Target) -> list[RegisteredRule]:
+    """The rules that a subject's kind promises on a target."""
+    assert subject.kind is not None
+    rules = rules_for(subject.kind)
+    if not rules:
+        raise UsageError(f"There are no rules for subjects of kind {subject.kind} in this version.")
+    return [entry for entry in rules if target in entry.rule.targets]
 
 
 def _results_of(
@@ -100,17 +115,16 @@ def _results_of(
     ignore: Iterable[str] | None,
     seed: int,
 ) -> Iterable[Result]:
+    """The results of one subject on one target, one after another; none when no rule is left."""
     assert subject.kind is not None
-    promised = rules_for(subject.kind)
-    if not promised:
-        raise UsageError(f"There are no rules for subjects of kind {subject.kind} in this version.")
+    promised = _promised(subject, target)
     entries = [
         entry
         for entry in select_rules(promised, select=select, ignore=ignore)
-        if target in entry.rule.targets and (modes is None or set(modes) & set(entry.rule.modes))
+        if modes is None or set(modes) & set(entry.rule.modes)
     ]
     if not entries:
-        raise UsageError(f"No rule is left to run on {subject.name} (kind {subject.kind}, target {target}).")
+        return ()
     gates = select_rules([entry for entry in promised if entry.rule.gate], ignore=ignore)
     return run_subject(subject, entries, gates=gates, kind=subject.kind, target=target, modes=modes, seed=seed)
 
@@ -122,7 +136,7 @@ def _as_subjects(value: Any, *, kind: str | None, sample: Any, traits: Mapping[s
     for entry in entries:
         one = entry if isinstance(entry, Subject) else Subject(entry)
         one = one.replace(
-            kind=Kind(kind) if kind else one.kind,
+            kind=parse_kind(kind) if kind else one.kind,
             sample=one.sample if sample is None else sample,
             traits={**one.traits, **(traits or {})},
         )

@@ -24,7 +24,7 @@ from typing import Any
 from assay.conformance.importing import load_attribute, load_subjects
 from assay.conformance.model.errors import UsageError
 from assay.conformance.model.expectations import Expectation, parse_expectations
-from assay.conformance.model.kinds import Kind
+from assay.conformance.model.kinds import parse_kind
 from assay.conformance.model.subject import Subject
 from assay.conformance.suggestions import did_you_mean
 
@@ -102,18 +102,6 @@ def read_expectations(path: Path) -> tuple[Expectation, ...]:
     document = _read_toml(path)
     tables = document.get("expectations", document.get("tool", {}).get("assay", {}).get("expectations", []))
     return parse_expectations(tables, source=str(path))
-
-
-def parse_kind(name: str) -> Kind:
-    """Return the kind of a name; hyphens do for underscores.
-
-    Raises:
-      UsageError: If there is none; the message suggests the nearest.
-    """
-    wanted = name.strip().casefold().replace("-", "_")
-    if wanted not in {kind.value for kind in Kind}:
-        raise UsageError(f"There is no kind {name!r}; {did_you_mean(wanted, [kind.value for kind in Kind])}.")
-    return Kind(wanted)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from assay.conformance.devices import quieten_environment, quieten_python, set_u
 from assay.conformance.importing import load_attribute, load_subjects, split_spec
 from assay.conformance.model.errors import UsageError
 from assay.conformance.model.expectations import Expectation
-from assay.conformance.model.kinds import Kind
+from assay.conformance.model.kinds import Kind, parse_kind
 from assay.conformance.model.subject import Subject
 from assay.conformance.model.traits import check_traits
 from assay.conformance.model.vocabulary import Mode, Target, members
-from assay.conformance.project import Project, find_project, parse_kind, read_expectations
+from assay.conformance.project import Project, find_project, read_expectations
 from assay.conformance.quiet import silenced
 from assay.conformance.registry import select_rules
 from assay.conformance.reports.progress import progress

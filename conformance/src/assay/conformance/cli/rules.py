@@ -7,9 +7,8 @@ import json
 import sys
 from typing import Any
 
-from assay.conformance.model.kinds import Kind
+from assay.conformance.model.kinds import Kind, parse_kind
 from assay.conformance.model.rule import Rule
-from assay.conformance.project import parse_kind
 from assay.conformance.registry import all_rules
 from assay.conformance.reports.terminal import make_console
 from rich.table import Table

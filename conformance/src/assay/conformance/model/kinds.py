@@ -5,6 +5,9 @@ from __future__ import annotations
 import enum
 from typing import Any
 
+from assay.conformance.model.errors import UsageError
+from assay.conformance.suggestions import did_you_mean
+
 
 class Kind(enum.StrEnum):
     """What sort of component a subject is; each kind has its own letter in rule ids and its own folder of rules."""
@@ -67,3 +70,15 @@ def infer_kind(thing: Any) -> Kind | None:
     ):
         return Kind.LOSS
     return None
+
+
+def parse_kind(name: str) -> Kind:
+    """Return the kind of a name; hyphens do for underscores.
+
+    Raises:
+      UsageError: If there is none; the message suggests the nearest.
+    """
+    wanted = name.strip().casefold().replace("-", "_")
+    if wanted not in {kind.value for kind in Kind}:
+        raise UsageError(f"There is no kind {name!r}; {did_you_mean(wanted, [kind.value for kind in Kind])}.")
+    return Kind(wanted)

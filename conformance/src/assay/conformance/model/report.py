@@ -22,6 +22,7 @@ class Report:
     Attributes:
       results: One for each subject, rule, target and mode.
       environment: What it ran on: versions, Keras flavours, devices, seed.
+      promised: How many rules the kinds of the subjects promise on the targets; more than ran when rules were selected.
       strict: Whether SHOULD rules, and rules that could not be run, count against the subject.
       expired: Expectations past their last day.
       seconds: How long it took.
@@ -29,6 +30,7 @@ class Report:
 
     results: tuple[Result, ...]
     environment: Mapping[str, Any]
+    promised: int = 0
     strict: bool = False
     expired: tuple[Expectation, ...] = ()
     seconds: float = 0.0
@@ -36,7 +38,7 @@ class Report:
     @property
     def verdict(self) -> Verdict:
         """The verdict, with all counts."""
-        return judge(self.results, strict=self.strict, expired=self.expired)
+        return judge(self.results, promised=self.promised, strict=self.strict, expired=self.expired)
 
     @property
     def conformant(self) -> bool:
@@ -58,6 +60,8 @@ class Report:
             "strict": self.strict,
             "verdict": verdict.line,
             "reasons": list(verdict.reasons),
+            "rules": verdict.rules,
+            "promised_rules": verdict.promised,
             "counts": dict(verdict.counts),
             "seconds": round(self.seconds, 3),
             "environment": dict(self.environment),

@@ -20,6 +20,7 @@ class Verdict:
       complete: Whether everything that applies could be run.
       counts: How many results there are of each outcome; every outcome is there.
       rules: How many rules have a result.
+      promised: How many rules the subjects' kinds promise; more than `rules` when rules were selected or ignored.
       reasons: Why it is not conformant, or not complete, as sentences.
     """
 
@@ -27,6 +28,7 @@ class Verdict:
     complete: bool
     counts: Mapping[str, int]
     rules: int
+    promised: int
     reasons: tuple[str, ...]
 
     @property
@@ -40,11 +42,14 @@ class Verdict:
     def line(self) -> str:
         """The verdict and all counts, on one line."""
         named = [f"{count} {outcome}" for outcome, count in self.counts.items() if count]
-        rules, results = _count(self.rules, "rule"), _count(sum(self.counts.values()), "result")
-        return f"{self.word}: {rules}, {results}: {', '.join(named) or 'none'}"
+        promised = max(self.promised, self.rules)
+        rules = f"{self.rules} of {_count(promised, 'rule')}"
+        return f"{self.word}: {rules}, {_count(sum(self.counts.values()), 'result')}: {', '.join(named) or 'none'}"
 
 
-def judge(results: Sequence[Result], *, strict: bool, expired: Sequence[Expectation]) -> Verdict:
+def judge(
+    results: Sequence[Result], *, promised: int = 0, strict: bool = False, expired: Sequence[Expectation] = ()
+) -> Verdict:
     """Judge results.
 
     It is not conformant when a MUST rule fails (or, when strict, a SHOULD rule, or one that could not be run), when an
@@ -53,6 +58,7 @@ def judge(results: Sequence[Result], *, strict: bool, expired: Sequence[Expectat
 
     Args:
       results: What was found.
+      promised: How many rules the subjects' kinds promise.
       strict: Whether advice and rules that could not be run count.
       expired: Expectations past their last day.
     """
@@ -76,6 +82,7 @@ def judge(results: Sequence[Result], *, strict: bool, expired: Sequence[Expectat
         complete=not not_run,
         counts={outcome.value: counts[outcome] for outcome in Outcome},
         rules=len({result.rule for result in results}),
+        promised=promised,
         reasons=tuple(dict.fromkeys([*red, *not_run, *advice])),
     )
 
