@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from assay.conformance.context import Context
@@ -35,6 +35,7 @@ class Build:
       strategy: The strategy in whose scope everything was made.
       target: Where it runs.
       mode: How its steps run.
+      precision: The global policy that it was made under, and that its steps run under.
       seed: Where randomness starts from, when it was made and again when a run begins.
       names: Gives the stable names of a group of variables (`model`, `optimizer`): those of the subject's first build.
     """
@@ -47,6 +48,7 @@ class Build:
     strategy: Any
     target: Target
     mode: Mode
+    precision: str
     seed: int
     names: Callable[[str, Sequence[Any]], list[str]]
 
@@ -55,9 +57,11 @@ class Build:
         """How many replicas the strategy keeps in sync."""
         return int(self.strategy.num_replicas_in_sync)
 
-    def placed(self) -> contextlib.AbstractContextManager[Any]:
-        """The context in which to run code of this build: the strategy's scope or the target's device."""
-        return placement(self.target, self.strategy)
+    @contextlib.contextmanager
+    def placed(self) -> Iterator[None]:
+        """The context in which to run code of this build: its precision policy, its strategy's scope or its device."""
+        with precision_policy(self.precision), placement(self.target, self.strategy):
+            yield
 
 
 def make_component(ctx: Context) -> Any:
@@ -103,8 +107,9 @@ def build_task(
     if mode is Mode.MIXED_PRECISION:
         precision = precision or "mixed_float16"
         loss_scale = loss_scale or MIXED_PRECISION_LOSS_SCALE
+    precision = precision or "float32"
     strategy = strategy_for(ctx.target, mode)
-    with precision_policy(precision or "float32"), placement(ctx.target, strategy):
+    with precision_policy(precision), placement(ctx.target, strategy):
         task = make_component(ctx)
         with calling("build_model"):
             model = task.build_model()
@@ -126,7 +131,19 @@ def build_task(
     def names(group: str, variables: Sequence[Any]) -> list[str]:
         return ctx.share(("names", group, len(variables)), lambda: variable_names(variables))
 
-    return Build(task, model, optimizer, train_metrics, validation_metrics, strategy, ctx.target, mode, ctx.seed, names)
+    return Build(
+        task=task,
+        model=model,
+        optimizer=optimizer,
+        train_metrics=train_metrics,
+        validation_metrics=validation_metrics,
+        strategy=strategy,
+        target=ctx.target,
+        mode=mode,
+        precision=precision,
+        seed=ctx.seed,
+        names=names,
+    )
 
 
 def _metrics(task: Any, *, training: bool) -> tuple[Any, ...]:

@@ -1,0 +1,161 @@
+"""Runs that can be compared across modes: random layers switched off, and a measure of what rounding alone does.
+
+A comparison that finds a difference asks two things before it blames the step: does the step draw random numbers of its
+own (run it with two seeds), and how far does rounding alone move this model (run it from weights that differ in the
+last bit). Both cost nothing while the values agree.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from assay.conformance.context import Context
+from assay.conformance.harness.batches import training_batches
+from assay.conformance.harness.build import Build, build_task
+from assay.conformance.harness.random_layers import random_layers, silence_random_layers
+from assay.conformance.harness.runs import DEFAULT_STEPS, TrainRun, train, train_run
+from assay.conformance.harness.snapshots import model_variables
+from assay.conformance.harness.values import as_numpy
+from assay.conformance.model.vocabulary import Mode
+from assay.conformance.tolerances import Tolerance
+
+ONE_BIT = float(np.finfo(np.float32).eps)
+"""The relative step between neighbouring float32 numbers."""
+
+_NOISE_ROOM = 8.0  # two modes round at every operation, the probe at the weights only
+
+
+def comparable_build(ctx: Context, **options: Any) -> Build:
+    """Return a new build (see `build_task`) whose random layers are switched off."""
+    build = build_task(ctx, **options)
+    silence_random_layers(build.model)
+    return build
+
+
+def comparable_run(ctx: Context, *, steps: int = DEFAULT_STEPS, mode: Mode | None = None) -> TrainRun:
+    """Return the run of a few training steps with random layers switched off, shared by all rules that ask for it.
+
+    It is the run of `train_run` when the model has no random layer.
+    """
+    mode = mode or ctx.mode
+    if not random_layers(train_run(ctx, steps=steps, mode=Mode.EAGER).build.model):
+        return train_run(ctx, steps=steps, mode=mode)
+    return ctx.share(
+        ("comparable run", mode, steps),
+        lambda: train(comparable_build(ctx, mode=mode), training_batches(ctx, steps)),
+    )
+
+
+def differing(
+    actual: Mapping[str, np.ndarray],
+    expected: Mapping[str, np.ndarray],
+    start: Mapping[str, np.ndarray],
+    *,
+    tolerance: Tolerance,
+    noise: Mapping[str, float] | None = None,
+) -> list[str]:
+    """Return the names whose values, both reached from `start`, are further apart than the tolerance allows.
+
+    The tolerance is relative to the largest movement of the array since `start`: a weight near zero that moved as its
+    neighbours did is as exact as they are. A value that is not finite agrees with one that is not finite.
+
+    Args:
+      actual: Values by name.
+      expected: Values by the same names.
+      start: The values both started from.
+      tolerance: How far they may be apart.
+      noise: How far rounding alone moves each array; see `rounding_noise`.
+    """
+    return [name for name in expected if not _near(name, actual, expected, start, tolerance, noise or {})]
+
+
+def rounding_noise(
+    ctx: Context, *, steps: int = DEFAULT_STEPS, precision: float = ONE_BIT
+) -> Sequence[Mapping[str, float]]:
+    """Return how far rounding moves the trainable weights: after no step, one step, two, ... by name.
+
+    It is the largest difference between the movement of each weight in a comparable eager run and in the same run from
+    weights that are changed by one part in `1 / precision`, times some room. A deep model with batch normalisation over
+    a few examples multiplies the last bit by thousands, and a shallow one leaves it as it is.
+
+    Args:
+      ctx: The check's context.
+      steps: How many steps.
+      precision: The relative change of each weight.
+    """
+
+    def probe() -> tuple[dict[str, float], ...]:
+        exact = comparable_run(ctx, steps=steps, mode=Mode.EAGER)
+        build = comparable_build(ctx, mode=Mode.EAGER)
+        random = np.random.default_rng(ctx.seed)
+        for variable in build.model.trainable_variables:
+            value = as_numpy(variable)
+            variable.assign(value * (1 + precision * random.choice([-1.0, 1.0], size=value.shape)).astype(value.dtype))
+        moved = train(build, training_batches(ctx, steps))
+        return tuple(
+            {
+                name: _NOISE_ROOM * _largest(_movement(moved, step, name) - _movement(exact, step, name))
+                for name in names
+            }
+            for step, names in enumerate([list(exact.snapshots[0].weights)] * (steps + 1))
+        )
+
+    return ctx.share(("rounding noise", steps, precision), probe)
+
+
+def draws_random_numbers(ctx: Context) -> bool:
+    """Whether the train step, its random layers switched off, still depends on the random seed."""
+
+    def look() -> bool:
+        runs = [_one_step(ctx, seed) for seed in (ctx.seed, ctx.seed + 1)]
+        tolerance = ctx.tolerance("updates")
+        return bool(
+            differing(runs[1], runs[0], {name: 0.0 * value for name, value in runs[0].items()}, tolerance=tolerance)
+        )
+
+    return ctx.share("draws random numbers", look)
+
+
+def keeps_batch_statistics(run: TrainRun) -> bool:
+    """Whether training moves floating-point variables that no gradient reaches, as batch normalisation does."""
+    before, after = run.snapshots[0].statistics, run.snapshots[-1].statistics
+    return any(
+        np.issubdtype(before[name].dtype, np.floating) and not np.array_equal(before[name], after[name])
+        for name in before
+    )
+
+
+def _one_step(ctx: Context, seed: int) -> dict[str, np.ndarray]:
+    """The trainable weights after one eager step with everything that is random started from a seed."""
+    build = dataclasses.replace(comparable_build(ctx, mode=Mode.EAGER), seed=seed)
+    for variable in model_variables(build.model):
+        value = as_numpy(variable)
+        if np.issubdtype(value.dtype, np.integer) and "seed" in (getattr(variable, "path", None) or variable.name):
+            variable.assign(value + np.asarray(seed, value.dtype))
+    return train(build, training_batches(ctx, 1)).snapshots[-1].weights
+
+
+def _movement(run: TrainRun, step: int, name: str) -> np.ndarray:
+    return run.snapshots[step].weights[name].astype(np.float64) - run.snapshots[0].weights[name]
+
+
+def _near(
+    name: str,
+    actual: Mapping[str, np.ndarray],
+    expected: Mapping[str, np.ndarray],
+    start: Mapping[str, np.ndarray],
+    tolerance: Tolerance,
+    noise: Mapping[str, float],
+) -> bool:
+    values, references = np.asarray(actual[name], np.float64), np.asarray(expected[name], np.float64)
+    allowed = tolerance.absolute + tolerance.relative * _largest(references - start[name]) + noise.get(name, 0.0)
+    return bool(np.allclose(values, references, rtol=0.0, atol=allowed, equal_nan=True))
+
+
+def _largest(values: np.ndarray) -> float:
+    """The largest magnitude; zero of no values, and of values that are not all finite: nothing is near those."""
+    largest = float(np.max(np.abs(values), initial=0.0))
+    return largest if np.isfinite(largest) else 0.0
