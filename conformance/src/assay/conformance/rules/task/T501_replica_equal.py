@@ -1,0 +1,396 @@
+"""T501 replica-equal: on replicas the same global batch gives the same update, logged loss and training metrics."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from assay.conformance.context import Context
+from assay.conformance.harness import (
+    TrainRun,
+    as_numpy,
+    common_factor,
+    comparable_build,
+    comparable_run,
+    describe_changes,
+    differing,
+    draws_random_numbers,
+    keeps_batch_statistics,
+    rounding_noise,
+    split_batch,
+    train,
+    training_batches,
+)
+from assay.conformance.harness.runs import metric_result
+from assay.conformance.lazy import tf
+from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, Target, Violation
+from assay.conformance.specimens import SOUND_TASK, SoundTask
+
+RULE = Rule(
+    id="T501",
+    slug="replica-equal",
+    level=Level.MUST,
+    requirement="Replicas that share a global batch train as one replica with the whole batch does.",
+    checks=(
+        "Takes three SGD steps on the same global batches from the same weights, on one replica and on two that get "
+        "half of each batch, random layers switched off, and compares the weights after each step, the logged loss "
+        "(its mean over the replicas) and the training metrics. A model with batch statistics is compared with the "
+        "mean of the updates that one replica makes on each half. The data decides how uneven the halves are: where "
+        "examples carry masks or ignored labels, the counts of the two halves differ as they do in training."
+    ),
+    why=(
+        "The optimizer sums the gradients of the replicas. A loss that is a mean over the replica's own examples then "
+        "gives an update that grows with the number of devices: the learning rate is 8 times too high on 8 GPUs, and "
+        "a run that diverges or stalls after a change of machine is blamed on anything but this."
+    ),
+    bad="""
+def train_step(self, inputs, model, optimizer, metrics=None):
+    features, labels = inputs
+    with tf.GradientTape() as tape:
+        outputs = model(features, training=True)
+        loss = tf.reduce_mean(self.loss_fn(labels, outputs))  # a mean over this replica's examples
+    gradients = tape.gradient(loss, model.trainable_variables)
+    optimizer.apply_gradients(zip(gradients, model.trainable_variables))  # and this sums over the replicas
+""",
+    good="""
+        loss = tf.reduce_mean(self.loss_fn(labels, outputs))
+        objective = loss / tf.distribute.get_strategy().num_replicas_in_sync
+    gradients = tape.gradient(objective, model.trainable_variables)
+    optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+    return {"loss": loss}
+""",
+    modes=(Mode.REPLICAS,),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
+    traits=("batch_statistics", "random_step"),
+    references=("tensorflow/tensorflow#33809", "tensorflow/tensorflow#33651", "tensorflow/tensorflow#39268"),
+)
+
+LOSS = "loss"
+Arrays = Mapping[str, np.ndarray]
+
+_DIVIDE = (
+    "Divide the mean loss of the replica by `tf.distribute.get_strategy().num_replicas_in_sync` once, before the "
+    "gradients are taken, and apply the gradients with the optimizer's default sum over replicas."
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Difference:
+    """The first step at which the replicas part from the reference.
+
+    Attributes:
+      step: The step.
+      replicas: How many replicas there are.
+      actual: What they add to each weight.
+      expected: What they should add.
+      before: The weights before the step.
+      reference: What `expected` is, for messages.
+    """
+
+    step: int
+    replicas: int
+    actual: Arrays
+    expected: Arrays
+    before: Arrays
+    reference: str = "one replica's update"
+
+
+def check(ctx: Context) -> None:
+    """Compare two replicas with one, step by step; localise the first difference."""
+    single, replicas = comparable_run(ctx, mode=Mode.GRAPH), comparable_run(ctx)
+    step = _first_different_step(ctx, replicas, single)
+    if step is None:
+        _check_logged_loss(ctx, replicas, [_mean_loss(logs) for logs in single.logs])
+        _check_metrics(ctx, replicas, single)
+        return
+    before = single.snapshots[step - 1].weights
+    difference = _Difference(step, replicas.build.num_replicas, _update(replicas, step), _update(single, step), before)
+    _check_factor(ctx, difference)  # a factor is a factor, whatever else the step does
+    ctx.not_applicable_if("random_step")
+    if draws_random_numbers(ctx):
+        raise NotApplicable(
+            "The train step draws random numbers outside Keras' dropout and noise layers (two seeds give two results), "
+            "so that two replicas cannot draw what one does. Declare the trait 'random_step'."
+        )
+    if ctx.trait("batch_statistics") or keeps_batch_statistics(single):
+        _check_by_parts(ctx, replicas, single)
+        return
+    _raise_difference(ctx, difference)
+
+
+def _first_different_step(ctx: Context, replicas: TrainRun, single: TrainRun) -> int | None:
+    """The first step after which the weights differ by more than rounding does, or None."""
+    start, tolerance = single.snapshots[0].weights, ctx.tolerance("updates")
+    for step in range(1, len(single.snapshots)):
+        ends = replicas.snapshots[step].weights, single.snapshots[step].weights
+        if differing(*ends, start, tolerance=tolerance) and differing(
+            *ends, start, tolerance=tolerance, noise=rounding_noise(ctx)[step]
+        ):
+            return step
+    return None
+
+
+def _check_by_parts(ctx: Context, replicas: TrainRun, single: TrainRun) -> None:
+    """Compare the first step with the mean of what one replica does on each half: statistics are per replica there."""
+    parts = _part_runs(ctx)
+    scale = _scale_of_parts(single, parts)
+    expected = {name: scale * value for name, value in _mean_update(parts).items()}
+    actual = _update(replicas, 1)
+    if not _same_update(ctx, actual, expected):
+        reference = "the mean of one replica's updates on the two halves"
+        difference = _Difference(1, len(parts), actual, expected, single.snapshots[0].weights, reference)
+        _check_factor(ctx, difference)
+        _raise_difference(ctx, difference)
+    _check_logged_loss(ctx, replicas, [scale * float(np.mean([_mean_loss(part.logs[0]) for part in parts]))])
+
+
+def _part_runs(ctx: Context) -> list[TrainRun]:
+    """One eager step of one replica on each replica's part of the first batch."""
+    return ctx.share(
+        "one step on each part",
+        lambda: [
+            train(comparable_build(ctx, mode=Mode.EAGER), [part]) for part in split_batch(training_batches(ctx, 3)[0])
+        ],
+    )
+
+
+def _scale_of_parts(single: TrainRun, parts: list[TrainRun]) -> int:
+    """How many times the mean of its parts' losses the whole batch's loss is.
+
+    It is 1 for a mean over the examples at hand, and the number of replicas for a sum over them divided by the global
+    batch size. Batch statistics blur it, by far less than the distance between the two.
+    """
+    whole, part = _mean_loss(single.logs[0]), float(np.mean([_mean_loss(run.logs[0]) for run in parts]))
+    return len(parts) if part and abs(whole / part) > np.sqrt(len(parts)) else 1
+
+
+def _check_factor(ctx: Context, difference: _Difference) -> None:
+    """Raise when the whole update is a multiple of the expected one."""
+    here = difference
+    factor = common_factor(here.actual, here.expected, tolerance=ctx.tolerance("factor"), weights=here.before)
+    if factor is None or np.isclose(factor, 1.0, rtol=ctx.tolerance("factor").relative):
+        return
+    cause, fix = _cause_of_factor(factor, here.replicas)
+    raise Violation(
+        f"at step {here.step} the update on {here.replicas} replicas is {factor:.3g} times {here.reference}, in every "
+        "weight",
+        cause=cause,
+        fix=fix,
+    )
+
+
+def _raise_difference(ctx: Context, difference: _Difference) -> None:
+    """Raise the violation with the cause that the difference points to."""
+    here = difference
+    if not all(np.all(np.isfinite(value)) for value in here.actual.values()):
+        raise Violation(
+            f"at step {here.step} the update on {here.replicas} replicas is not finite, and {here.reference} is",
+            cause="something divides by a count that is zero on one replica",
+            fix="Use tf.math.divide_no_nan, or a count taken over all replicas.",
+        )
+    still = {name: np.zeros_like(value) for name, value in here.expected.items()}
+    names = differing(here.actual, here.expected, still, tolerance=ctx.tolerance("updates"))
+    cause, fix = _cause_of_difference(ctx, difference, names)
+    raise Violation(
+        f"at step {here.step} the update on {here.replicas} replicas is not {here.reference}, nor a multiple of it: "
+        f"{describe_changes(here.expected, here.actual, names)}",
+        cause=cause,
+        fix=fix,
+    )
+
+
+def _cause_of_factor(factor: float, replicas: int) -> tuple[str, str]:
+    near = ((float(replicas), 0), (1.0 / replicas, 1), (float(replicas**2), 2), (1.0 / replicas**2, 3))
+    which = next((index for value, index in near if np.isclose(factor, value, rtol=0.05)), None)
+    if which == 0:
+        return (
+            "the loss is not divided by num_replicas_in_sync, and the optimizer sums gradients over replicas",
+            _DIVIDE,
+        )
+    if which == 1:
+        cause = (
+            "the loss is divided twice (by the global batch size and by num_replicas_in_sync), or the gradients are "
+            "averaged over replicas although the loss was divided"
+        )
+        return cause, _DIVIDE
+    if which == 2:
+        return "the gradients are summed over replicas twice, and the loss is not divided", _DIVIDE
+    if which == 3:
+        return "the loss is divided by num_replicas_in_sync more than twice", _DIVIDE
+    return (
+        "a constant that depends on the batch size or the number of replicas multiplies the loss",
+        (
+            "Let the objective depend on the replica's examples and on num_replicas_in_sync alone: their mean "
+            "divided by the number of replicas."
+        ),
+    )
+
+
+def _cause_of_difference(ctx: Context, difference: _Difference, names: list[str]) -> tuple[str, str]:
+    """Try the causes that leave a trace: decay counted per replica, and a mean of means."""
+    here = difference
+    excess = {name: here.actual[name] - here.expected[name] for name in names}
+    weights = {name: here.before[name] for name in names}
+    if common_factor(excess, weights, tolerance=ctx.tolerance("factor"), weights=here.before) is not None:
+        return (
+            "the regularisation losses are counted once per replica: the excess is proportional to the weights",
+            "Add the sum of `aux_losses` to the loss before the whole is divided by num_replicas_in_sync.",
+        )
+    if here.step == 1 and _same_update(ctx, here.actual, _mean_update(_part_runs(ctx))):
+        return (
+            (
+                "a mean of means: the update is exactly the mean of what each replica does alone, so that a normaliser "
+                "(a count of valid pixels, positives or weights) is counted per replica and differs between them; or "
+                "the step depends on which examples share a batch"
+            ),
+            (
+                "Divide by the count over all replicas: `tf.distribute.get_replica_context().all_reduce('sum', count)` "
+                "and not by num_replicas_in_sync as well. If a replica is meant to mix its examples, declare "
+                "the trait 'batch_statistics'."
+            ),
+        )
+    return (
+        (
+            "the step does something to each replica's own gradients or examples before they are summed: clips or "
+            "normalises them, weighs them with a count of the replica, or depends on the position in the batch"
+        ),
+        "Make the gradients a sum over examples divided by a global count, and clip after the sum over replicas.",
+    )
+
+
+def _same_update(ctx: Context, actual: Arrays, expected: Arrays) -> bool:
+    """Whether two updates of the first step agree."""
+    still = {name: np.zeros_like(value) for name, value in expected.items()}
+    return not differing(actual, expected, still, tolerance=ctx.tolerance("updates"), noise=rounding_noise(ctx)[1])
+
+
+def _check_logged_loss(ctx: Context, replicas: TrainRun, expected: list[float]) -> None:
+    """Compare the mean over replicas of the logged loss, at each step that there is a reference for."""
+    for step, (logs, reference) in enumerate(zip(replicas.logs, expected, strict=False), start=1):
+        logged = _mean_loss(logs)
+        if ctx.tolerance("loss").allows(logged, reference):
+            continue
+        count = len(logs)
+        ratio = logged / reference if reference else float("nan")
+        divided = np.isclose(ratio, 1.0 / count, rtol=0.05)
+        raise Violation(
+            f"the weights agree, and at step {step} the logged loss, averaged over {count} replicas, is "
+            f"{logged:.6g} where one replica logs {reference:.6g}, a factor of {ratio:.3g}",
+            cause=(
+                "the logs hold the objective, which is divided by the number of replicas, and not the loss"
+                if divided
+                else "the logged loss is a sum over replicas, or is scaled by a count of the replica"
+            ),
+            fix='Return the loss of the replica as it is before the division: `return {"loss": loss}`.',
+        )
+
+
+def _check_metrics(ctx: Context, replicas: TrainRun, single: TrainRun) -> None:
+    """Look for training metrics that are off by the number of replicas.
+
+    Other differences are not blamed here: a mean over steps of a value that is not linear in the examples may differ.
+    """
+    count = replicas.build.num_replicas
+    for ours, reference in zip(_metric_values(replicas), _metric_values(single), strict=False):
+        name, value, wanted = ours[0], ours[1], reference[1]
+        for factor in (float(count), 1.0 / count):
+            off = not ctx.tolerance("metrics").allows(value, wanted)
+            if off and ctx.tolerance("metrics").allows(value, factor * np.asarray(wanted)):
+                raise Violation(
+                    f"the weights agree, and the training metric {name!r} is {_shown(value)} on {count} replicas and "
+                    f"{_shown(wanted)} on one, a factor of {factor:.3g}",
+                    cause="the metric adds up something that is counted once per replica and not once per example",
+                    fix="Update the metric with values of the replica's examples, and let Keras add the replicas up.",
+                )
+
+
+def _metric_values(run: TrainRun) -> list[tuple[str, Any]]:
+    """The results of the training metrics after the last step, those that are plain numbers."""
+    values: list[tuple[str, Any]] = []
+    for metric in run.build.train_metrics:
+        result = metric_result(metric)
+        parts = result.items() if isinstance(result, Mapping) else [(metric.name, result)]
+        values.extend((name, value) for name, value in parts if np.issubdtype(value.dtype, np.number))
+    return values
+
+
+def _shown(value: Any) -> str:
+    return f"{float(value):.6g}" if np.ndim(value) == 0 else str(np.round(value, 6).tolist())
+
+
+def _mean_loss(logs: list[Any]) -> float:
+    """The mean over replicas of the logged loss; NaN where a step logs none (that is another rule's affair)."""
+    losses = [np.mean(as_numpy(entry[LOSS]), dtype=np.float64) for entry in logs if LOSS in entry]
+    return float(np.mean(losses)) if losses else float("nan")
+
+
+def _update(run: TrainRun, step: int) -> dict[str, np.ndarray]:
+    before, after = run.snapshots[step - 1].weights, run.snapshots[step].weights
+    return {name: after[name].astype(np.float64) - before[name] for name in after}
+
+
+def _mean_update(parts: list[TrainRun]) -> dict[str, np.ndarray]:
+    updates = [_update(part, 1) for part in parts]
+    return {name: np.mean([update[name] for update in updates], axis=0) for name in updates[0]}
+
+
+class _NotDivided(SoundTask):
+    def replica_share(self, loss: Any) -> Any:
+        return loss
+
+
+class _DividedTwice(SoundTask):
+    def replica_share(self, loss: Any) -> Any:
+        return super().replica_share(super().replica_share(loss))
+
+
+class _DecayPerReplica(SoundTask):
+    """Divides the mean over the examples, and adds the regularisation afterwards."""
+
+    def build_losses(self, labels: Any, model_outputs: Any, aux_losses: Any = None) -> Any:
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        return super().build_losses(labels, model_outputs) + replicas * tf.add_n(aux_losses)
+
+
+class _CountedPerReplica(SoundTask):
+    """Ignores class 0, and divides by the number of other examples that this replica happens to have."""
+
+    def build_losses(self, labels: Any, model_outputs: Any, aux_losses: Any = None) -> Any:
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=model_outputs)
+        valid = tf.cast(labels > 0, tf.float32)
+        return tf.math.divide_no_nan(tf.reduce_sum(losses * valid), tf.reduce_sum(valid))
+
+
+class _ClipsPerReplica(SoundTask):
+    def apply(self, optimizer: Any, gradients: Any, variables: Any) -> None:
+        clipped, _ = tf.clip_by_global_norm(gradients, 0.05)
+        super().apply(optimizer, clipped, variables)
+
+
+class _LogsTheShare(SoundTask):
+    def train_logs(self, loss: Any) -> dict[str, Any]:
+        return {self.loss: self.replica_share(loss)}
+
+
+class _CountsEachReplica(SoundTask):
+    def build_metrics(self, training: bool = True) -> list[Any]:
+        return [tf.keras.metrics.Sum(name="steps")]
+
+    def process_metrics(self, metrics: Any, labels: Any, model_outputs: Any) -> None:
+        for metric in metrics:
+            metric.update_state(1.0)
+
+
+MUTANTS = (
+    Subject(_NotDivided, name="loss not divided by the replicas"),
+    Subject(_DividedTwice, name="loss divided twice"),
+    Subject(lambda: _DecayPerReplica(weight_decay=0.01), name="regularisation counted per replica"),
+    Subject(_CountedPerReplica, name="normaliser counted per replica"),
+    Subject(_ClipsPerReplica, name="gradients clipped before the sum over replicas"),
+    Subject(lambda: _NotDivided(batch_norm=True), name="batch norm, and loss not divided by the replicas"),
+    Subject(_LogsTheShare, name="logs the divided loss"),
+    Subject(_CountsEachReplica, name="a metric counts each replica"),
+)
+TWIN = SOUND_TASK
