@@ -3,25 +3,23 @@
 import functools
 
 import pytest
-from assay.conformance.model import Kind, Outcome, Subject
+from assay.conformance.kill import all_twins
+from assay.conformance.model import Outcome, Subject
 from assay.conformance.registry import all_rules, rules_for
 from assay.conformance.runner import run_rule
 from assay.conformance.session import Session
-from assay.conformance.specimens import ALL_SPECIMENS
 
 pytestmark = pytest.mark.flavour
 
-RULES = {entry.rule.id: entry for entry in all_rules()}
 MUTANTS = [
     pytest.param(entry, mutant, id=f"{entry.rule.id}-{entry.rule.slug}-{mutant.name.replace(' ', '_')}")
     for entry in all_rules()
     for mutant in entry.mutants
 ]
-TWINS = {id(twin): twin for twin in [*ALL_SPECIMENS, *(entry.twin for entry in all_rules())]}
 TWIN_CASES = [
-    pytest.param(twin, entry, mode, id=f"{entry.rule.id}-{entry.rule.slug}-{mode}-{twin.name.replace(' ', '_')}")
-    for twin in TWINS.values()
-    for entry in rules_for(twin.kind or Kind.TASK)
+    pytest.param(twin, kind, entry, mode, id=f"{entry.rule.id}-{entry.rule.slug}-{mode}-{twin.name.replace(' ', '_')}")
+    for twin, kind in all_twins()
+    for entry in rules_for(kind)
     for mode in entry.rule.modes
 ]
 
@@ -35,7 +33,7 @@ def session_of(subject: Subject) -> Session:
 def test_mutant_fails_its_own_rule(entry, mutant):
     session = Session(mutant)
 
-    results = [run_rule(entry, session, kind=Kind.TASK, mode=mode) for mode in entry.rule.modes]
+    results = [run_rule(entry, session, kind=mutant.kind or entry.rule.kind, mode=mode) for mode in entry.rule.modes]
 
     assert Outcome.ERROR not in {result.outcome for result in results}, results
     failures = [result for result in results if result.outcome is Outcome.FAIL]
@@ -43,9 +41,9 @@ def test_mutant_fails_its_own_rule(entry, mutant):
     assert all(failure.finding for failure in failures)
 
 
-@pytest.mark.parametrize(("twin", "entry", "mode"), TWIN_CASES)
-def test_twin_passes_every_rule_of_its_kind(twin, entry, mode):
-    result = run_rule(entry, session_of(twin), kind=Kind.TASK, mode=mode)
+@pytest.mark.parametrize(("twin", "kind", "entry", "mode"), TWIN_CASES)
+def test_twin_passes_every_rule_of_its_kind(twin, kind, entry, mode):
+    result = run_rule(entry, session_of(twin), kind=kind, mode=mode)
 
     allowed = {Outcome.PASS} if twin is entry.twin else {Outcome.PASS, Outcome.NOT_APPLICABLE}
     assert result.outcome in allowed, result.message

@@ -70,7 +70,7 @@ def mutant_rows(entries: Iterable[RegisteredRule] | None = None) -> list[MutantR
 def twin_rows(entries: Iterable[RegisteredRule] | None = None) -> list[TwinRow]:
     """Run every rule on every twin of its kind; the runs of one twin are shared between the rules."""
     rows = []
-    for twin, kind in _twins(all_rules() if entries is None else entries):
+    for twin, kind in all_twins(entries):
         session = Session(twin)
         counts: dict[str, int] = {}
         unsound = []
@@ -84,14 +84,14 @@ def twin_rows(entries: Iterable[RegisteredRule] | None = None) -> list[TwinRow]:
     return rows
 
 
+def all_twins(entries: Iterable[RegisteredRule] | None = None) -> list[tuple[Subject, Kind]]:
+    """Return the specimens and the distinct twins of the rules, each with its kind."""
+    distinct = {id(one): (one, one.kind) for one in ALL_SPECIMENS if one.kind is not None}
+    for entry in all_rules() if entries is None else entries:
+        distinct.setdefault(id(entry.twin), (entry.twin, entry.twin.kind or entry.rule.kind))
+    return list(distinct.values())
+
+
 def as_dict(row: MutantRow | TwinRow) -> dict[str, Any]:
     """A row as plain JSON values."""
     return dataclasses.asdict(row)
-
-
-def _twins(entries: Iterable[RegisteredRule]) -> list[tuple[Subject, Kind]]:
-    """The specimens and the distinct twins of rules, each with its kind."""
-    distinct = {id(one): (one, one.kind) for one in ALL_SPECIMENS if one.kind is not None}
-    for entry in entries:
-        distinct.setdefault(id(entry.twin), (entry.twin, entry.twin.kind or entry.rule.kind))
-    return list(distinct.values())
