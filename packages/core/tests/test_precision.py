@@ -170,6 +170,20 @@ def test_second_loss_scale_is_refused():
         wrap_loss_scale(loss_scaled_sgd(), 2.0)
 
 
+def test_wrapper_in_a_wrapper_scales_by_both_and_unscales_by_both(one_replica):
+    wrapper = tf.keras.mixed_precision.LossScaleOptimizer
+    if hasattr(wrapper, "get_scaled_loss"):  # tf_keras
+        with pytest.raises(TypeError, match="cannot wrap another"):
+            wrapper(loss_scaled_sgd())
+        return
+    linear = LinearModel(one_replica, lambda: wrapper(loss_scaled_sgd(), initial_scale=4.0))
+
+    linear.run(tf.constant(1), tf.constant(FEATURES))
+
+    np.testing.assert_array_equal(current_loss_scale(linear.optimizer), 4.0 * INITIAL_SCALE)
+    np.testing.assert_allclose(linear.weights()[0], 1 - LEARNING_RATE * FEATURES[0], rtol=1e-6)
+
+
 def test_innermost_optimizer_is_found_under_the_wrapper():
     assert isinstance(innermost_optimizer(loss_scaled_sgd()), tf.keras.optimizers.SGD)
 

@@ -347,6 +347,19 @@ class TestParamsFile:
 
         assert read == params.as_dict()
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            *["1e-4", "1E5", "1.", "0o17", "010", "1_000", "off", "Yes", "true", "null", "~", "", "<<", "1:30"],
+            *["2024-01-02", "-", "=", ".nan", "a: b", "# a", "x\ny", " x ", "'", '"', "\t", "é𐀀"],
+        ],
+    )
+    def test_a_string_stays_a_string_for_every_reader(self, text):
+        written = to_yaml(Holder(value=[text, {"key": text}]))
+
+        for read in (read_yaml, yaml.safe_load):
+            assert read(written) == {"value": [text, {"key": text}]}
+
     def test_a_failed_write_leaves_the_file_and_nothing_else(self, tmp_path, monkeypatch):
         write_params(base(), str(tmp_path))
         before = (tmp_path / "params.yaml").read_text()

@@ -114,6 +114,14 @@ def test_warmup_meets_the_schedule_exactly(warmup_steps, first, initial, kind):
         np.testing.assert_array_equal(warmed(tf.constant(step, tf.int64)), plain(tf.constant(step, tf.int64)))
 
 
+@pytest.mark.parametrize(("first", "target"), [(0.15, 0.7), (0.3, 1.4), (0.3, 1.9)])
+def test_warmup_meets_the_schedule_where_float32_rounds_the_line(first, target):
+    line = np.float32(first) + (np.float32(target) - np.float32(first))
+    assert line != np.float32(target)
+
+    np.testing.assert_array_equal(LinearWarmup(target, 4, first)(4), np.float32(target))
+
+
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize(
     "schedule",

@@ -195,12 +195,9 @@ def _agreed_by_replicas(optimizer: Any, gradients: list[Any]) -> list[Any]:
         present = [gradient for gradient in gradients if gradient is not None]
         gradients = _refill(gradients, context.all_reduce(tf.distribute.ReduceOp.SUM, present))
     if skips:
-        # A limit of max / replicas: then the sum of the replicas is finite as well. A comparison with NaN is False.
         present = [gradient for gradient in gradients if gradient is not None]
-        small = [
-            tf.reduce_all(tf.abs(_values(gradient)) <= _values(gradient).dtype.max / replicas) for gradient in present
-        ]
-        bad = 1.0 - tf.cast(tf.reduce_all(tf.stack(small)), tf.float32)
+        finite = [tf.reduce_all(tf.math.is_finite(_values(gradient))) for gradient in present]
+        bad = 1.0 - tf.cast(tf.reduce_all(tf.stack(finite)), tf.float32)
         bad = context.all_reduce(tf.distribute.ReduceOp.SUM, bad)
         mark = tf.where(bad > 0, float("nan"), 1.0)
     if clips:
