@@ -105,8 +105,19 @@ def test_failures_are_printed_in_full():
     text = printed(report_of(make_result(Outcome.FAIL, message="Required: this\nObserved: that")))
 
     assert "FAIL T900 made-up (MUST) on specimen: cpu, eager" in text
-    assert "Observed: that" in text
+    assert "Observed:     that" in text
     assert "NOT CONFORMANT" in text
+
+
+def test_long_parts_stand_beside_their_label_and_commands_stay_whole():
+    message = f"Observed:     {'weights ' * 30}\nReplay:       assay check {'x' * 120}"
+
+    lines = printed(report_of(make_result(Outcome.FAIL, message=message))).splitlines()
+
+    observed = next(number for number, line in enumerate(lines) if "Observed:" in line)
+    assert all(len(line) <= 100 for line in lines[observed : observed + 3])
+    assert lines[observed + 1].startswith(" " * 16 + "weights")
+    assert f"  Replay:       assay check {'x' * 120}" in lines
 
 
 def test_reason_of_what_did_not_run_is_always_printed():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 
 from assay.conformance.model.report import Report
@@ -22,6 +23,10 @@ _WORDS = {
 }
 _MODE_HEADINGS = {Mode.MIXED_PRECISION.value: "mixed"}
 _IN_FULL = (Outcome.FAIL, Outcome.UNEXPECTED_PASS, Outcome.ERROR)
+_LABELS = ("Required", "Observed", "Likely cause", "Fix", "Replay")
+_LABEL_WIDTH = len("Likely cause: ")
+_INDENT = "  "
+_NARROWEST = 40
 _NOT_ASKED = Text("·", style="dim")
 
 
@@ -49,11 +54,24 @@ def print_failure(result: Result, console: Console) -> None:
     heading = f"{word} {result.rule} {result.slug} ({result.level}) on {result.subject}: {result.target}, {result.mode}"
     console.print(Text(heading, style=style))
     for line in result.message.splitlines():
-        label, colon, rest = line.partition(":")
-        known = colon and label in ("Required", "Observed", "Likely cause", "Fix", "Replay")
-        console.print(
-            Text.assemble("  ", (label + colon, "bold"), rest) if known else Text(f"  {line}"), soft_wrap=True
-        )
+        _print_part(line, console)
+
+
+def _print_part(line: str, console: Console) -> None:
+    """Print one line of a message: a labelled part with its text beside the label, anything else as it is."""
+    label, colon, text = line.partition(":")
+    if not colon or label not in _LABELS:
+        console.print(Text(f"{_INDENT}{line}"), soft_wrap=True)
+        return
+    beside = len(_INDENT) + _LABEL_WIDTH
+    # A command is kept on one line, so that it can be copied.
+    parts = (
+        [text.strip()] if label == "Replay" else textwrap.wrap(text.strip(), max(console.width - beside, _NARROWEST))
+    )
+    head = Text.assemble(_INDENT, (f"{label + colon:<{_LABEL_WIDTH}}", "bold"), parts[0] if parts else "")
+    console.print(head, soft_wrap=True)
+    for part in parts[1:]:
+        console.print(Text(" " * beside + part), soft_wrap=True)
 
 
 def print_verdict(report: Report, console: Console) -> None:
