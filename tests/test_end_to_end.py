@@ -1,4 +1,4 @@
-"""The main paths as a user goes them: train from the command line, go on, evaluate; check a task from the command line."""
+"""The main paths as a user goes them: train, go on and evaluate; check a task; all from the command line."""
 
 import json
 import re
