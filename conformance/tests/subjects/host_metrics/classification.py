@@ -89,7 +89,7 @@ class RunningF1(F1Counter):
 
 
 class ExactAuc:
-    """Area under the ROC curve over all pairs of scores; refuses to score nothing, and is -1 without one of the classes."""
+    """Area under the ROC curve over all pairs of scores; refuses to score nothing, is -1 without one of the classes."""
 
     def __init__(self):
         self.reset_state()

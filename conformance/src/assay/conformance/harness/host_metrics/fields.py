@@ -1,0 +1,80 @@
+"""Fields: the leaves of one side of a batch (its groundtruths or its predictions) by their path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+Path = tuple[Any, ...]
+Fields = dict[Path, Any]
+"""Leaves by path: `("boxes",)`, `("masks", "valid")`; a side that is one array has the empty path."""
+
+GROUNDTRUTHS, PREDICTIONS = "groundtruths", "predictions"
+SIDES = (GROUNDTRUTHS, PREDICTIONS)
+
+
+def flatten(side: Any) -> Fields:
+    """Return the leaves of one side as NumPy arrays.
+
+    Mappings are opened. A tuple holds the values of several replicas, and is joined. A list whose elements are not
+    alike (one array an example) stays a list of arrays; anything else becomes one array.
+    """
+    fields: Fields = {}
+    _collect(side, (), fields)
+    return fields
+
+
+def rebuild(fields: Mapping[Path, Any]) -> Any:
+    """Return the side that has these fields: the inverse of `flatten`."""
+    if () in fields:
+        return fields[()]
+    side: dict[str, Any] = {}
+    for path, leaf in fields.items():
+        group = side
+        for key in path[:-1]:
+            group = group.setdefault(key, {})
+        group[path[-1]] = leaf
+    return side
+
+
+def map_leaves(change: Callable[[np.ndarray], Any], side: Any) -> Any:
+    """Return a side (a mapping, an array, or a list of either) with every array changed."""
+    if isinstance(side, Mapping):
+        return {key: map_leaves(change, value) for key, value in side.items()}
+    if isinstance(side, list):
+        return [map_leaves(change, value) for value in side]
+    return change(side) if isinstance(side, np.ndarray) else side
+
+
+def field_name(path: Path) -> str:
+    """Return what messages call a field."""
+    return "/".join(map(str, path))
+
+
+def leaf(value: Any) -> Any:
+    """Return one value as a NumPy array, or as a list of arrays when its elements have different shapes."""
+    if isinstance(value, tuple) and value:
+        parts = [leaf(part) for part in value]
+        if isinstance(parts[0], list):
+            return [element for part in parts for element in part]
+        return np.concatenate(parts)
+    if hasattr(value, "numpy"):
+        value = value.numpy()
+    if isinstance(value, list) and any(np.ndim(_plain(element)) for element in value):
+        elements = [np.asarray(_plain(element)) for element in value]
+        return np.stack(elements) if len({element.shape for element in elements}) == 1 else elements
+    return np.array(value)
+
+
+def _collect(value: Any, path: Path, fields: Fields) -> None:
+    if isinstance(value, Mapping):
+        for key, entry in value.items():
+            _collect(entry, (*path, key), fields)
+    else:
+        fields[path] = leaf(value)
+
+
+def _plain(value: Any) -> Any:
+    return value.numpy() if hasattr(value, "numpy") else value

@@ -1,0 +1,1 @@
+"""The rules for Python metrics, which are computed on the host."""
