@@ -52,8 +52,12 @@ _TABLE: dict[tuple[str | None, str, Target | None], Tolerance] = {
     ),
     (_ANY, "updates", Target.GPU): Tolerance(1e-2, 1e-4, "TensorFloat-32 products keep 10 bits of mantissa"),
     (_ANY, "factor", _ANY): Tolerance(1e-2, 0.0, "a cause is named by a factor such as 2, which needs no more digits"),
+    (_ANY, "statistics", _ANY): Tolerance(1e-3, 1e-6, "moving means of what deep layers compute, of a few examples"),
     (_ANY, "metrics", _ANY): Tolerance(1e-5, 1e-6, "float32 means, sums in any order"),
     (_ANY, "metrics", Target.GPU): Tolerance(1e-3, 1e-4, "TensorFloat-32 products keep 10 bits of mantissa"),
+    ("T109", "aux factor", _ANY): Tolerance(1e-2, 1e-2, "a wrong factor is far off; rounding of the loss is 1e-6"),
+    ("T109", "regulariser", _ANY): Tolerance(5e-2, 5e-2, "what is left of the difference of two float32 gradients"),
+    ("T107", "graph loss", _ANY): Tolerance(1e-3, 1e-5, "dropout or batch statistics change a loss by far more"),
     ("T104", "named factor", _ANY): Tolerance(2e-2, 2e-2, "decides between the words for a factor, not the outcome"),
     ("T104", "factor", _ANY): Tolerance(1e-2, 0.0, "a wrong factor is a whole number or its inverse; rounding is less"),
 }

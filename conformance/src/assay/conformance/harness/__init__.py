@@ -25,6 +25,7 @@ from assay.conformance.harness.flavour import metric_variables_in as metric_vari
 from assay.conformance.harness.layer_calls import LayerCall as LayerCall
 from assay.conformance.harness.layer_calls import watching_layers as watching_layers
 from assay.conformance.harness.ledger import digests as digests
+from assay.conformance.harness.loops import train_in_loop as train_in_loop
 from assay.conformance.harness.loss_calls import AUX_LOSSES as AUX_LOSSES
 from assay.conformance.harness.loss_calls import LossCall as LossCall
 from assay.conformance.harness.loss_calls import total_loss as total_loss
