@@ -59,6 +59,14 @@ def test_field_that_the_configuration_lacks_is_left_out():
     assert not hasattr(params, "drop_remainder")
 
 
+@pytest.mark.parametrize("unset", [0, None])
+def test_batch_size_that_is_not_set_gets_a_default(unset):
+    task = task_with(SimpleNamespace(global_batch_size=unset))
+
+    assert data_params(task, training=True).global_batch_size == 8
+    assert data_params(task, training=True, global_batch_size=3).global_batch_size == 3
+
+
 def test_nested_configuration_is_not_shared():
     config = SimpleNamespace(global_batch_size=6, nested=[1])
 

@@ -8,7 +8,7 @@ from typing import Any
 from assay.conformance.context import Context
 from assay.conformance.harness.build import make_component
 from assay.conformance.harness.calls import calling
-from assay.conformance.harness.datasets import build_dataset, data_params
+from assay.conformance.harness.datasets import DEFAULT_BATCH_SIZE, build_dataset, data_params
 from assay.conformance.harness.strategies import REPLICAS
 from assay.conformance.model.errors import Violation
 
@@ -95,7 +95,7 @@ def split_batch(batch: Any, parts: int = REPLICAS) -> list[Any]:
 def _even_batch_size(task: Any) -> int:
     params = data_params(task, training=True)
     size = params.get("global_batch_size") if isinstance(params, dict) else getattr(params, "global_batch_size", None)
-    size = int(size or 0) or REPLICAS
+    size = int(size or DEFAULT_BATCH_SIZE)
     return size + size % REPLICAS
 
 

@@ -11,15 +11,15 @@ from typing import Any
 from assay.conformance.harness.calls import calling
 
 DEFAULT_BATCH_SIZE = 8
-"""The global batch size of a Task that has no configuration of its own."""
+"""The global batch size of a Task that has no configuration of its own, or sets none there."""
 
 
 def data_params(task: Any, *, training: bool, **overrides: Any) -> Any:
     """Return the parameters for `build_inputs`: the Task's own with what a rule varies overridden, or simple ones.
 
     A Task that has `task_config.train_data` and `task_config.validation_data` is given a copy of those, unlocked or
-    unfrozen where that is needed; an override of a field that its configuration lacks is left out. Any other Task is
-    given an object with `is_training`, `global_batch_size`, `drop_remainder` and `seed`.
+    unfrozen where that is needed; an override of a field that its configuration lacks is left out, and a batch size that
+    is not set becomes `DEFAULT_BATCH_SIZE`. Any other Task is given an object with `is_training`, `global_batch_size`, `drop_remainder` and `seed`.
 
     Args:
       task: The Task.
@@ -36,6 +36,8 @@ def data_params(task: Any, *, training: bool, **overrides: Any) -> Any:
             "seed": 0,
         }
         return types.SimpleNamespace(**{**simple, **overrides})
+    if not _field(own, "global_batch_size"):  # configurations that leave it to the experiment say 0 or None
+        overrides = {"global_batch_size": DEFAULT_BATCH_SIZE, **overrides}
     return _changed_copy(own, overrides)
 
 
