@@ -18,8 +18,9 @@ def data_params(task: Any, *, training: bool, **overrides: Any) -> Any:
     """Return the parameters for `build_inputs`: the Task's own with what a rule varies overridden, or simple ones.
 
     A Task that has `task_config.train_data` and `task_config.validation_data` is given a copy of those, unlocked or
-    unfrozen where that is needed; an override of a field that its configuration lacks is left out, and a batch size that
-    is not set becomes `DEFAULT_BATCH_SIZE`. Any other Task is given an object with `is_training`, `global_batch_size`, `drop_remainder` and `seed`.
+    unfrozen where that is needed; an override of a field that its configuration lacks is left out, and a batch size
+    that is not set becomes `DEFAULT_BATCH_SIZE`. Any other Task is given an object with `is_training`,
+    `global_batch_size`, `drop_remainder` and `seed`.
 
     Args:
       task: The Task.
