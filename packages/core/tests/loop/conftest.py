@@ -2,7 +2,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import tensorflow as tf
+from assay.core.distribution import get_distribution_strategy
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -11,8 +11,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 def strategy(request):
     """Every way to run on this machine: no strategy, one device, one replica and two."""
     return {
-        "default": tf.distribute.get_strategy,
-        "one_device": lambda: tf.distribute.OneDeviceStrategy("CPU:0"),
-        "mirrored_1": lambda: tf.distribute.MirroredStrategy(["CPU:0"]),
-        "mirrored_2": lambda: tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]),
+        "default": lambda: get_distribution_strategy("off"),
+        "one_device": lambda: get_distribution_strategy("one_device"),
+        "mirrored_1": lambda: get_distribution_strategy("mirrored"),
+        "mirrored_2": lambda: get_distribution_strategy("mirrored", num_cpu_devices=2),
     }[request.param]()

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 from assay.core.config import DataConfig, ExperimentConfig, TaskConfig
+from assay.core.distribution import get_distribution_strategy
 from assay.core.task import Task
 from assay.core.trainer import Trainer
 
@@ -112,4 +113,4 @@ def sgd_by_hand(steps, size=4, rate=RATE):
 
 
 def two_replicas():
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    return get_distribution_strategy("mirrored", num_cpu_devices=2)

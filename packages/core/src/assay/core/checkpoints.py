@@ -1,10 +1,11 @@
-"""Read checkpoints strictly and write them atomically: find the latest, load parts of a model, manage a run's own.
+"""Read checkpoints strictly: find the latest, load parts of a model, restore a run.
 
 A run's checkpoint is a `tf.train.Checkpoint` with `global_step`, `model`, `optimizer`, the model's `checkpoint_items`,
 and what an exact resume needs besides: `train_data` (the position in the training data) and `seed_generators` (the
 random state of dropout and the like, which Keras 3 leaves out). Readers that know only the first four read it too.
 """
 
+import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -12,8 +13,12 @@ from typing import Any
 
 import tensorflow as tf
 
-CHECKPOINT_NAME = "ckpt"
-"""Checkpoints of a run are `ckpt-<global_step>`."""
+TRAIN_DATA = "train_data"
+SEED_GENERATORS = "seed_generators"
+_OPTIONAL_PARTS = (TRAIN_DATA, SEED_GENERATORS)
+_SAVE_COUNTER = "save_counter"
+
+_LOG = logging.getLogger(__name__)
 
 _SHOWN_VARIABLES = 5
 _VARIABLE_IN_MESSAGE = re.compile(r"<(?:Variable path=|tf\.Variable ')([^,']+)'?,? shape=(\([^)]*\))")
@@ -72,7 +77,7 @@ def load_checkpoint(path: str, items: Mapping[str, Any]) -> str:
     """
     found = find_checkpoint(path)
     for name, item in items.items():
-        if hasattr(item, "variables") and not item.variables:
+        if not getattr(item, "built", True) or not getattr(item, "variables", True):
             raise CheckpointMismatchError(
                 f"Cannot load {found} into {name!r}: it has no variables yet. Build it first, by calling it once."
             )
@@ -93,6 +98,31 @@ def load_checkpoint(path: str, items: Mapping[str, Any]) -> str:
     return found
 
 
+def restore_run(checkpoint: tf.train.Checkpoint, path: str) -> None:
+    """Restore a run's checkpoint: all of `global_step`, `model`, `optimizer` and the model's parts, or an error.
+
+    `train_data` and `seed_generators` are restored when they are there; a checkpoint written by another program, or
+    with another number of replicas, lacks them. What the checkpoint holds beyond `checkpoint` is ignored, so that an
+    evaluation can read a training's checkpoint.
+
+    Raises:
+        CheckpointMismatchError: Something that must be restored is not in the checkpoint, or has another shape there.
+    """
+    parts = checkpoint._trackable_children()
+    required = {name: part for name, part in parts.items() if name not in (*_OPTIONAL_PARTS, _SAVE_COUNTER)}
+    load_checkpoint(path, required)
+    missing = [name for name in _OPTIONAL_PARTS if name in parts and not has_key(path, name)]
+    optional = {name: part for name, part in parts.items() if name in _OPTIONAL_PARTS and name not in missing}
+    if optional:
+        tf.train.Checkpoint(**optional).read(path).expect_partial()
+    if has_key(path, _SAVE_COUNTER):
+        checkpoint.save_counter.assign(tf.train.load_variable(path, f"{_SAVE_COUNTER}/.ATTRIBUTES/VARIABLE_VALUE"))
+    if TRAIN_DATA in missing:
+        _LOG.warning("%s does not hold the position in the training data; it is taken from the step.", path)
+    if SEED_GENERATORS in missing:
+        _LOG.warning("%s does not hold the random state of dropout; the noise will be other noise.", path)
+
+
 def has_key(path: str, prefix: str) -> bool:
     """Say whether the checkpoint at `path` holds anything under `prefix`, as in `train_data/iterator`."""
     return any(name == prefix or name.startswith(f"{prefix}/") for name, _ in tf.train.list_variables(path))
@@ -104,21 +134,6 @@ def write_atomically(path: str, text: str) -> None:
     with tf.io.gfile.GFile(temporary, "w") as file:
         file.write(text)
     tf.io.gfile.rename(temporary, path, overwrite=True)
-
-
-def seed_generators(model: Any) -> list[Any]:
-    """Return the random states of the model's layers that `tf.train.Checkpoint(model=model)` would leave out.
-
-    Keras 3 keeps the state of each `SeedGenerator` in a variable that TensorFlow's tracking does not see. Under
-    tf_keras there are none.
-    """
-    layers = model._flatten_layers() if hasattr(model, "_flatten_layers") else []
-    found: list[Any] = []
-    for layer in layers:
-        for generator in getattr(layer, "_seed_generators", ()):
-            if not any(generator.state is state for state in found):
-                found.append(generator.state)
-    return found
 
 
 def _names(names: Mapping[str, Any] | Sequence[str]) -> str:

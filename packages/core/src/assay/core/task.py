@@ -19,6 +19,7 @@ from typing import Any
 
 import tensorflow as tf
 from assay.core.checkpoints import load_checkpoint
+from assay.core.optimization import build_optimizer
 from assay.core.precision import apply_scaled_gradients, cast_outputs_to_float32, scale_loss
 
 ALL_MODULES = "all"
@@ -81,8 +82,6 @@ class Task(abc.ABC):
         Returns:
             An optimizer of the Keras flavour in use.
         """
-        from assay.core.optimization import build_optimizer
-
         return build_optimizer(optimizer_config, runtime_config)
 
     @abc.abstractmethod

@@ -24,7 +24,7 @@ _LOG = logging.getLogger(__name__)
 DatasetFn = Callable[[tf.distribute.InputContext | None], tf.data.Dataset]
 
 
-class TrainData(tf.__internal__.tracking.AutoTrackable):
+class TrainData(tf.__internal__.tracking.Trackable):
     """A supply of training batches that knows its position. Trackable: put it in a `tf.train.Checkpoint`.
 
     Args:
@@ -45,11 +45,13 @@ class TrainData(tf.__internal__.tracking.AutoTrackable):
         self._state: _IteratorState | None = None
         self.batches_ahead = tf.Variable(0, dtype=tf.int64, trainable=False, name="batches_ahead")
         """Batches drawn beyond the global step: not 0 after a recovery, which goes back in steps and on in data."""
+        self._track_trackable(self.batches_ahead, "batches_ahead")
         self._keep_position = keep_position
         if keep_position and self._direct:
             self._keep_position = self._can_be_saved()
         if self._keep_position and self._direct:
-            self._state = self.iterator = _IteratorState(self)
+            self._state = _IteratorState(self)
+            self._track_trackable(self._state, "iterator")
 
     def iterator_at(self, global_step: int) -> Any:
         """Return an iterator whose next batch is the one for the step after `global_step`.

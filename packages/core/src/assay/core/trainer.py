@@ -10,15 +10,14 @@ trainer.evaluate(tf.constant(-1))   # {'validation_loss': ..., <metrics>}
 
 import contextlib
 import functools
-from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
-from assay.core.checkpoints import seed_generators
+from assay.core.checkpoints import SEED_GENERATORS, TRAIN_DATA
 from assay.core.divergence import LossGuard
 from assay.core.eval_data import eval_dataset
 from assay.core.example_mean import ExampleMean, examples_in
+from assay.core.keras_flavours import learning_rate, seed_generators
 from assay.core.loops import (
     StandardEvaluator,
     StandardEvaluatorOptions,
@@ -27,6 +26,7 @@ from assay.core.loops import (
     after,
     ends_data,
 )
+from assay.core.optimization import swapped_in
 from assay.core.runner import Output, create_global_step
 from assay.core.task import keeps_step_logs
 from assay.core.train_data import TrainData, has_single_replica
@@ -166,10 +166,10 @@ class Trainer(StandardTrainer, StandardEvaluator):
         if self.optimizer is not None:
             items["optimizer"] = self.optimizer
         if random_states := seed_generators(self.model):
-            items["seed_generators"] = random_states
+            items[SEED_GENERATORS] = random_states
         self.model_checkpoint = tf.train.Checkpoint(**items)
         if self.train_data is not None:
-            items["train_data"] = self.train_data
+            items[TRAIN_DATA] = self.train_data
         self.checkpoint = tf.train.Checkpoint(**items)
 
     @property
@@ -260,10 +260,9 @@ class Trainer(StandardTrainer, StandardEvaluator):
         with self.averaged_weights():
             return super().evaluate(num_steps)
 
-    @contextlib.contextmanager
-    def averaged_weights(self) -> Iterator[None]:
+    def averaged_weights(self) -> contextlib.AbstractContextManager[None]:
         """Give the model its averaged weights for the duration of a `with`; without an average, change nothing."""
-        yield
+        return swapped_in(self.optimizer, self.model)
 
     def eval_begin(self) -> Any:
         """Reset the validation loss and metrics."""
@@ -311,12 +310,6 @@ class Trainer(StandardTrainer, StandardEvaluator):
         """
         self.model_checkpoint.read(path).expect_partial()
         self.train_data.go_on_from(self.step)
-
-
-def learning_rate(optimizer: Any) -> Any:
-    """Return the learning rate of the next step as a scalar, of an optimizer of either Keras flavour."""
-    rate = optimizer.learning_rate
-    return rate(optimizer.iterations) if callable(rate) else np.float32(rate)
 
 
 def _check_metric_names(metrics: list[Any]) -> None:
