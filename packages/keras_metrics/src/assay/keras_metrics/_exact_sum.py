@@ -2,9 +2,9 @@
 
 A float32 counter stops at 16,777,216: adding 1 changes nothing. This sum keeps fixed-point numbers in an int64
 variable, in units of 2^-20, where addition is exact, associative and the same on every device; what is finer than a
-unit goes to a float32 variable beside it. Counts and weights that are multiples of 2^-20 are therefore exact up to
-2^43 (8.8e12), any others to within float32 rounding of that small remainder. Both variables are plain sums, so
-replicas, `merge_state` and checkpoints need nothing special.
+unit goes to a float32 variable beside it (below 1.2e-38 it is 0, as everywhere in TensorFlow). Counts and weights that
+are multiples of 2^-20 are therefore exact up to 2^43 (8.8e12), any others to within float32 rounding of that small
+remainder. Both variables are plain sums, so replicas, `merge_state` and checkpoints need nothing special.
 """
 
 from typing import Any
