@@ -15,6 +15,7 @@ from assay.conformance.harness.comparable import differing as differing
 from assay.conformance.harness.comparable import draws_random_numbers as draws_random_numbers
 from assay.conformance.harness.comparable import keeps_batch_statistics as keeps_batch_statistics
 from assay.conformance.harness.comparable import rounding_noise as rounding_noise
+from assay.conformance.harness.creations import recording_variables as recording_variables
 from assay.conformance.harness.datasets import build_dataset as build_dataset
 from assay.conformance.harness.datasets import data_params as data_params
 from assay.conformance.harness.factors import common_factor as common_factor
