@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from typing import Any
 
+import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness.batches import training_batches, validation_batches
 from assay.conformance.harness.build import Build, build_task
@@ -183,7 +184,8 @@ def _aggregate(task: Any, state: Any, replica_logs: list[Any]) -> Any:
 
 
 def _reduce(task: Any, state: Any) -> Mapping[str, Any]:
-    if not state or not callable(getattr(task, "reduce_aggregated_logs", None)):
+    nothing = state is None or (isinstance(state, Sized) and not isinstance(state, np.ndarray) and not len(state))
+    if nothing or not callable(getattr(task, "reduce_aggregated_logs", None)):
         return {}
     with calling("reduce_aggregated_logs"):
         return task.reduce_aggregated_logs(state) or {}
