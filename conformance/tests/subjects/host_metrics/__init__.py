@@ -27,12 +27,16 @@ CASES = [
     case(metric(classification.SegmentQuality, samples.segments(), "segment quality")),
     case(
         metric(classification.DepthErrors, samples.depths(), "depth errors"),
-        # KeyError without the keys received; writes into the predictions; NaN without data; float32.
+        # KeyError without the keys received; writes into the predictions; NaN without data, and a float32.
         fails="H102 H103 H105 H106",
         may_fail="H101",  # a tensor's array cannot be written to
     ),
     case(metric(classification.TokenAccuracy, samples.tokens(), "token accuracy")),
-    case(metric(classification.LeakyTokenAccuracy, samples.tokens(), "token accuracy, counts padding"), fails="H202"),
+    case(
+        metric(classification.LeakyTokenAccuracy, samples.tokens(), "token accuracy, counts padding"),
+        fails="H202",
+        may_fail="H205",  # where both sides are padded with 0, more padding is more right tokens
+    ),
     case(
         metric(classification.SharedCounters, samples.decisions(), "counters on the class"),
         fails="H104",

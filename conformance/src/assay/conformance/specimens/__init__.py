@@ -2,9 +2,11 @@
 
 from assay.conformance.specimens.host_metrics import SoundAccuracy as SoundAccuracy
 from assay.conformance.specimens.host_metrics import SoundDetectionMetric as SoundDetectionMetric
+from assay.conformance.specimens.host_sequences import SoundTokenAccuracy as SoundTokenAccuracy
 from assay.conformance.specimens.host_twins import ACCURACY_METRIC as ACCURACY_METRIC
 from assay.conformance.specimens.host_twins import DETECTION_METRIC as DETECTION_METRIC
 from assay.conformance.specimens.host_twins import RESETTING_METRIC as RESETTING_METRIC
+from assay.conformance.specimens.host_twins import TOKEN_METRIC as TOKEN_METRIC
 from assay.conformance.specimens.task import SoundTask as SoundTask
 from assay.conformance.specimens.twins import ALL_SPECIMENS as ALL_SPECIMENS
 from assay.conformance.specimens.twins import BATCH_NORM_TASK as BATCH_NORM_TASK

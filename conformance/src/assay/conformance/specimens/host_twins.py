@@ -8,6 +8,7 @@ from assay.conformance.model.kinds import Kind
 from assay.conformance.model.subject import Subject
 from assay.conformance.specimens.host_metrics import SoundAccuracy, SoundDetectionMetric
 from assay.conformance.specimens.host_samples import class_scores, detection_reference, scenes
+from assay.conformance.specimens.host_sequences import SoundTokenAccuracy, token_batches
 
 
 class _ResettingMetric(SoundDetectionMetric):
@@ -42,5 +43,8 @@ ACCURACY_METRIC = Subject(
 )
 """Plain arrays, counters, `reset_states`."""
 
-HOST_SPECIMENS = (DETECTION_METRIC, RESETTING_METRIC, ACCURACY_METRIC)
+TOKEN_METRIC = Subject(SoundTokenAccuracy, token_batches(), kind=Kind.PYTHON_METRIC, name="sound token accuracy")
+"""Sequences with a mask; its result is a number."""
+
+HOST_SPECIMENS = (DETECTION_METRIC, RESETTING_METRIC, ACCURACY_METRIC, TOKEN_METRIC)
 """Every sound Python metric."""

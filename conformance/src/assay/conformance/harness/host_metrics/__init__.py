@@ -39,3 +39,4 @@ from assay.conformance.harness.host_metrics.scores import Scores as Scores
 from assay.conformance.harness.host_metrics.scores import as_scores as as_scores
 from assay.conformance.harness.host_metrics.scores import describe as describe
 from assay.conformance.harness.host_metrics.scores import differing as differing
+from assay.conformance.harness.host_metrics.scores import is_defined as is_defined

@@ -45,6 +45,13 @@ def describe(actual: Scores, expected: Scores, names: list[str], *, instead_of: 
     return "; ".join(parts) + (f"; and {more} more of {total} values differ" if more > 0 else "")
 
 
+def is_defined(value: Any, undefined: float) -> bool:
+    """Whether a value is a finite number, or NaN where NaN stands for what is not defined."""
+    if not isinstance(value, np.ndarray):
+        return False
+    return bool(np.all(np.isfinite(value) | (np.isnan(value) & np.isnan(undefined))))
+
+
 def _near(actual: Any, expected: Any, tolerance: Tolerance) -> bool:
     if isinstance(actual, np.ndarray) and isinstance(expected, np.ndarray):
         return actual.shape == expected.shape and tolerance.allows(actual, expected)

@@ -92,7 +92,7 @@ def _check_values(ctx: Context, scores: host_metrics.Scores) -> None:
             cause="the declaration and the code disagree",
             fix="Raise an error when no batch was added, or declare what is returned.",
         )
-    bad = [name for name, value in scores.items() if not _is_defined(value, undefined)]
+    bad = [name for name, value in scores.items() if not host_metrics.is_defined(value, undefined)]
     if bad:
         raise Violation(
             f"result() of a new metric gave {_named(scores, bad)}",
@@ -108,13 +108,6 @@ def _check_values(ctx: Context, scores: host_metrics.Scores) -> None:
                 cause="some numbers have a default of their own",
                 fix=f"Return {undefined} for every number that the data does not define.",
             )
-
-
-def _is_defined(value: Any, undefined: float) -> bool:
-    if not isinstance(value, np.ndarray):
-        return False
-    allowed = np.isfinite(value)
-    return bool(np.all(allowed | np.isnan(value) if np.isnan(undefined) else allowed))
 
 
 def _is_undefined_or_zero(value: Any, undefined: float) -> bool:

@@ -185,7 +185,7 @@ def _check_sequence(ctx: Context, runs: _Runs, sequence: Sequence[str]) -> None:
                 done = ", ".join([*sequence, "result"][: at + 1])
                 raise Violation(
                     f"after {done}, the result differs from that of a new metric with the same batches: {difference}",
-                    cause="a result, or a reset, leaves a trace in the state",
+                    cause="a result, or a reset, leaves a trace in the state, or all instances share the state",
                     fix="Keep all state in attributes that `reset_state()` sets; change none of them in `result()`.",
                 )
             if ctx.trait("result_resets"):

@@ -20,10 +20,10 @@ RULE = Rule(
     level=Level.MUST,
     requirement="A result is a number, or a dict of text keys to numbers, finite and as `json.dumps` takes them.",
     checks=(
-        "Encodes the result of the sample, of each of its first examples alone, and of one whose objects or "
-        "predictions are all gone, with `json.dumps(result, allow_nan=False)`. Every value must be an int, a float or "
-        "a bool (NumPy's float64 is a float, its float32 and int64 are not), every key a text. A number that the data "
-        "does not define is the declared `undefined_value`, -1 by custom; NaN only where that trait says so."
+        "Encodes the result of the sample, of no data, of each of the first examples alone, and of examples whose "
+        "objects or predictions are all gone, with `json.dumps(result, allow_nan=False)`. Every value must be an int, a "
+        "float or a bool (NumPy's float64 is a float, its float32 and int64 are not), every key a text. A number that "
+        "the data does not define is the declared `undefined_value`, -1 by custom; NaN only where that trait says so."
     ),
     why=(
         "Results go to JSON: the record of the best checkpoint, an experiment tracker, a dashboard. A float32 raises "
@@ -50,6 +50,7 @@ ALONE = 4
 def check(ctx: Context) -> None:
     """Encode what the metric says of the sample, and of data that lacks something."""
     _check(ctx, host_metrics.sample_batches(ctx), "the sample", required=True)
+    _check(ctx, [], "no data", finite=False)  # whether it is finite then is another rule's question
     try:
         examples = host_metrics.examples_of(ctx, at_least=1)
     except NotRun:
@@ -63,7 +64,7 @@ def check(ctx: Context) -> None:
             _check(ctx, host_metrics.join(layout, empty), f"examples without any {side}")
 
 
-def _check(ctx: Context, batches: Any, what: str, *, required: bool = False) -> None:
+def _check(ctx: Context, batches: Any, what: str, *, required: bool = False, finite: bool = True) -> None:
     try:
         with host_metrics.seeded(ctx.seed):
             metric = host_metrics.make_metric(ctx)
@@ -75,7 +76,7 @@ def _check(ctx: Context, batches: Any, what: str, *, required: bool = False) -> 
         if required:
             raise
         return  # the rules about data that lacks something judge exceptions
-    undefined = ctx.trait("undefined_value")
+    undefined = ctx.trait("undefined_value") if finite else math.nan
     for name, value in _entries(result, ()):
         problem = _problem(value, undefined)
         if problem:
@@ -116,7 +117,7 @@ def _problem(value: Any, undefined: float) -> tuple[str, str, str] | None:
     if isinstance(value, bool | int):
         return None
     if isinstance(value, float):
-        if math.isfinite(value) or (math.isnan(value) and math.isnan(undefined)):
+        if math.isfinite(value) or math.isnan(undefined):
             return None
         return (
             f"{value}, and the declared undefined_value is {undefined:g}",
