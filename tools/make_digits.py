@@ -40,8 +40,8 @@ PROVENANCE = """\
   an 8-bit grey value, ink white on black; `round(pixel * 16 / 255)` gives the count back.
 - The images are PNG files in `tf.train.Example` records. `image/source_id` is the row of the source, from 0.
 - Split: {train} for training, {validation} for validation. In each class the rows are permuted by
-  `numpy.random.RandomState({seed})`, class 0 first, and the first {share:.0%} (rounded) go to validation. The records of
-  a split are then in an order drawn from the same generator, training first, and are dealt to its shards in turn.
+  `numpy.random.RandomState({seed})`, class 0 first, and the first {share:.0%} (rounded) go to validation. The records
+  of a split are then in an order drawn from the same generator, training first, and are dealt to its shards in turn.
 - The source was written by 13 people and does not say who wrote what, so both splits hold digits of the same people.
 
 Shares per class, training + validation: {classes}.
@@ -78,7 +78,8 @@ def split(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         Row numbers for training and for validation.
     """
     random = np.random.RandomState(SPLIT_SEED)  # RandomState, because NumPy promises its stream for ever
-    train, validation = [], []
+    train: list[int] = []
+    validation: list[int] = []
     for label in np.unique(labels):
         rows = random.permutation(np.flatnonzero(labels == label))
         held_out = round(len(rows) * VALIDATION_SHARE)

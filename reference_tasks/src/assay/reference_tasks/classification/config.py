@@ -1,0 +1,255 @@
+"""The configuration of the classification task."""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Literal
+
+from assay.core import Config, DataConfig, OneOfConfig, Problem, TaskConfig
+from assay.reference_tasks.classification.model.resnet import MODELS
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+"""Mean of the ImageNet training images, red, green, blue, as shares of the full range."""
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Standard deviation likewise."""
+
+
+@dataclasses.dataclass
+class AffineConfig(Config):
+    """Random shift, size and turn, for images too small to crop; what comes in from outside is black.
+
+    Attributes:
+        max_shift: Largest shift in each direction, as a share of the image's side.
+        min_scale: Smallest factor of size.
+        max_scale: Largest factor of size.
+        max_rotation: Largest turn to either side, in degrees.
+    """
+
+    max_shift: float = 0.0
+    min_scale: float = 1.0
+    max_scale: float = 1.0
+    max_rotation: float = 0.0
+
+    def problems(self) -> Iterable[Problem | str]:
+        """Yield a problem for each number out of range."""
+        if not 0 <= self.max_shift <= 1:
+            yield Problem("max_shift", f"must be a share of the side, from 0 to 1; received {self.max_shift}.")
+        if not 0 < self.min_scale <= self.max_scale:
+            yield f"must have 0 < min_scale <= max_scale; received {self.min_scale} and {self.max_scale}."
+        if self.max_rotation < 0:
+            yield Problem("max_rotation", f"must not be negative; received {self.max_rotation}.")
+
+
+@dataclasses.dataclass
+class ImageDataConfig(DataConfig):
+    """Labelled images. What `aug_` begins happens in training only, and depends on `seed` and position alone.
+
+    Attributes:
+        reader: `tfrecord` (`input_path`: files), `image_folder` (a folder with one folder for each class) or `arrays`
+            (a `.npz` file with `images` and `labels`, or `package.module:function` that returns the two).
+        shuffle_buffer_size: Examples held to draw from when training.
+        dtype: Dtype of the images given to the model.
+        image_mean: Mean of each channel, as a share of the full range 0 to 255; subtracted.
+        image_std: Standard deviation of each channel, likewise; divided by.
+        center_crop_fraction: Share of the sides that is kept, in the middle, where no random crop is taken.
+        aug_crop: Whether to train on random crops.
+        crop_area_range: Smallest and largest share of the area in a random crop.
+        aug_rand_hflip: Whether to mirror half of the images, left to right.
+        aug_affine: Random shift, size and turn; None for none.
+    """
+
+    reader: Literal["tfrecord", "image_folder", "arrays"] = "tfrecord"
+    shuffle_buffer_size: int = 10000
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    image_mean: tuple[float, ...] = IMAGENET_MEAN
+    image_std: tuple[float, ...] = IMAGENET_STD
+    center_crop_fraction: float = 0.875
+    aug_crop: bool = True
+    crop_area_range: tuple[float, float] = (0.08, 1.0)
+    aug_rand_hflip: bool = True
+    aug_affine: AffineConfig | None = None
+
+    def problems(self) -> Iterable[Problem | str]:
+        """Yield a problem for each number out of range, and for options that contradict one another."""
+        yield from super().problems()
+        if len(self.image_mean) != len(self.image_std):
+            yield Problem("image_std", f"must have one number for each of `image_mean`; received {self.image_std}.")
+        if not all(value > 0 for value in self.image_std):
+            yield Problem("image_std", f"must be above 0; received {self.image_std}.")
+        if not 0 < self.center_crop_fraction <= 1:
+            yield Problem("center_crop_fraction", f"must be above 0, at most 1; received {self.center_crop_fraction}.")
+        smallest, largest = self.crop_area_range
+        if not 0 < smallest <= largest <= 1:
+            yield Problem("crop_area_range", f"must be two rising shares above 0; received {self.crop_area_range}.")
+        if self.reader != "tfrecord" and self.file_type != "tfrecord":
+            yield Problem("file_type", f"has no effect, because `reader` is {self.reader!r}.")
+        if self.weights is not None and not self.is_training:
+            yield Problem("weights", "has no effect, because validation shows every example once.")
+
+
+@dataclasses.dataclass
+class ResNetConfig(Config):
+    """A residual network.
+
+    Attributes:
+        model_id: Number of layers: 10, 18, 34 (basic blocks), 50, 101 or 152 (bottlenecks).
+        filters: Channels of the first stage; each later one has twice as many.
+        stem: What comes before the stages. `imagenet`: a 7x7 convolution of stride 2 and 3x3 pooling of stride 2.
+            `small`: a 3x3 convolution of stride 1, for images up to about 64x64. `auto`: by the image's size.
+    """
+
+    model_id: int = 50
+    filters: int = 64
+    stem: Literal["auto", "imagenet", "small"] = "auto"
+
+    def problems(self) -> Iterable[Problem | str]:
+        """Yield a problem when there is no such network."""
+        if self.model_id not in MODELS:
+            yield Problem("model_id", f"must be one of {', '.join(map(str, MODELS))}; received {self.model_id}.")
+        if self.filters < 1:
+            yield Problem("filters", f"must be above 0; received {self.filters}.")
+
+
+@dataclasses.dataclass
+class BackboneConfig(OneOfConfig):
+    """The choice of a backbone."""
+
+    type: str | None = "resnet"
+    resnet: ResNetConfig = dataclasses.field(default_factory=ResNetConfig)
+
+
+@dataclasses.dataclass
+class NormActivationConfig(Config):
+    """Normalisation and activation.
+
+    Attributes:
+        activation: Name of a Keras activation.
+        use_sync_bn: Whether batch statistics are taken over all replicas rather than over each one's own batch.
+        norm_momentum: Share of the old moving statistics in the new ones, each step.
+        norm_epsilon: Added to the variance.
+    """
+
+    activation: str = "relu"
+    use_sync_bn: bool = False
+    norm_momentum: float = 0.99
+    norm_epsilon: float = 0.001
+
+
+@dataclasses.dataclass
+class ClassificationModelConfig(Config):
+    """A backbone, global average pooling, dropout and one dense layer.
+
+    Attributes:
+        num_classes: Number of classes.
+        input_size: Height, width and channels of the images given to the model.
+        backbone: The backbone.
+        dropout_rate: Share of the pooled features dropped in training.
+        norm_activation: Normalisation and activation of the backbone.
+    """
+
+    num_classes: int = 0
+    input_size: list[int] = dataclasses.field(default_factory=lambda: [224, 224, 3])
+    backbone: BackboneConfig = dataclasses.field(default_factory=BackboneConfig)
+    dropout_rate: float = 0.0
+    norm_activation: NormActivationConfig = dataclasses.field(default_factory=NormActivationConfig)
+
+    def problems(self) -> Iterable[Problem | str]:
+        """Yield a problem for each number out of range."""
+        if self.num_classes < 2:
+            yield Problem("num_classes", f"must be at least 2; received {self.num_classes}.")
+        if len(self.input_size) != 3 or min(self.input_size) < 1:
+            yield Problem("input_size", f"must be [height, width, channels]; received {self.input_size}.")
+        if not 0 <= self.dropout_rate < 1:
+            yield Problem("dropout_rate", f"must be at least 0 and below 1; received {self.dropout_rate}.")
+
+
+@dataclasses.dataclass
+class LossesConfig(Config):
+    """The loss: cross-entropy, a mean over the batch, plus weight decay.
+
+    Attributes:
+        loss_weight: Factor of the whole loss.
+        one_hot: Whether labels become one-hot before the loss; else they stay class ids. The value is the same.
+        label_smoothing: Share of the target spread evenly over all classes.
+        use_binary_cross_entropy: One sigmoid for each class, a mean over them, instead of one softmax.
+        l2_weight_decay: The loss contains `l2_weight_decay / 2 * sum(kernel ** 2)` over all kernels; 0 for none.
+    """
+
+    loss_weight: float = 1.0
+    one_hot: bool = True
+    label_smoothing: float = 0.0
+    use_binary_cross_entropy: bool = False
+    l2_weight_decay: float = 0.0
+
+    def problems(self) -> Iterable[Problem | str]:
+        """Yield a problem for each number out of range."""
+        if not 0 <= self.label_smoothing <= 1:
+            yield Problem("label_smoothing", f"must be a share from 0 to 1; received {self.label_smoothing}.")
+        if self.l2_weight_decay < 0:
+            yield Problem("l2_weight_decay", f"must not be negative; received {self.l2_weight_decay}.")
+
+
+@dataclasses.dataclass
+class EvaluationConfig(Config):
+    """The metrics besides `accuracy`.
+
+    Attributes:
+        top_k: The metric `top_<k>_accuracy` counts an example as right when its class is among the k best.
+    """
+
+    top_k: int = 5
+
+    def problems(self) -> Iterable[Problem | str]:
+        """Yield a problem when k is not positive."""
+        if self.top_k < 1:
+            yield Problem("top_k", f"must be above 0; received {self.top_k}.")
+
+
+def _training_data() -> ImageDataConfig:
+    return ImageDataConfig(is_training=True)
+
+
+def _validation_data() -> ImageDataConfig:
+    return ImageDataConfig(is_training=False)
+
+
+@dataclasses.dataclass
+class ClassificationConfig(TaskConfig):
+    """Image classification with one label for each image.
+
+    Attributes:
+        model: The model.
+        train_data: The images to train on.
+        validation_data: The images to evaluate on.
+        losses: The loss.
+        evaluation: The metrics.
+        init_checkpoint_modules: What is loaded from `init_checkpoint`: `all`, or `backbone`.
+    """
+
+    model: ClassificationModelConfig = dataclasses.field(default_factory=ClassificationModelConfig)
+    train_data: ImageDataConfig | None = dataclasses.field(default_factory=_training_data)
+    validation_data: ImageDataConfig | None = dataclasses.field(default_factory=_validation_data)
+    losses: LossesConfig = dataclasses.field(default_factory=LossesConfig)
+    evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
+    init_checkpoint_modules: Literal["all", "backbone"] = "all"
+
+    def problems(self) -> Iterable[Problem | str]:
+        """Yield a problem when the parts do not fit each other."""
+        yield from super().problems()
+        if self.evaluation.top_k >= self.model.num_classes > 1:
+            yield Problem(
+                "evaluation.top_k",
+                f"must be below `model.num_classes` ({self.model.num_classes}), else every prediction is right; "
+                f"received {self.evaluation.top_k}.",
+            )
+        for name in ("train_data", "validation_data"):
+            data = getattr(self, name)
+            if (
+                data is not None
+                and len(self.model.input_size) == 3
+                and len(data.image_mean) != self.model.input_size[2]
+            ):
+                yield Problem(
+                    f"{name}.image_mean",
+                    f"must have one number for each of the {self.model.input_size[2]} channels of `model.input_size`; "
+                    f"received {data.image_mean}.",
+                )

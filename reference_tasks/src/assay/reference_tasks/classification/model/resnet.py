@@ -1,0 +1,177 @@
+"""Residual networks, version 1.5, for images from 8x8 pixels.
+
+build_resnet(18, (32, 32, 3))  # a tf.keras.Model: images -> {"0": ..., "1": ..., "2": ..., "3": ...}
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+BLOCKS_OF_MODELS = {
+    10: (1, 1, 1, 1),
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+}
+"""Blocks of each of the four stages, by number of layers; He et al. 2016, table 1, and 10 in the same manner."""
+
+MODELS = tuple(BLOCKS_OF_MODELS)
+"""The networks there are, by number of layers."""
+
+FIRST_BOTTLENECK_MODEL = 50
+BOTTLENECK_EXPANSION = 4
+
+LARGEST_SMALL_SIDE = 64
+"""With `stem="auto"`, images whose shorter side is larger get the stem of ImageNet, which divides the sides by 4."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerOptions:
+    """What all layers of a network share.
+
+    Attributes:
+        activation: Name of a Keras activation.
+        norm_momentum: Share of the old moving statistics in the new ones, each step.
+        norm_epsilon: Added to the variance.
+        use_sync_bn: Whether batch statistics are taken over all replicas.
+        l2_weight_decay: The loss contains `l2_weight_decay / 2 * sum(kernel ** 2)` for each kernel.
+    """
+
+    activation: str = "relu"
+    norm_momentum: float = 0.99
+    norm_epsilon: float = 0.001
+    use_sync_bn: bool = False
+    l2_weight_decay: float = 0.0
+
+    def regularizer(self) -> Any:
+        """Return a new kernel regulariser, None without weight decay."""
+        # The half makes the gradient `l2_weight_decay * kernel`, as papers state it.
+        return tf.keras.regularizers.L2(self.l2_weight_decay / 2) if self.l2_weight_decay else None
+
+
+def build_resnet(
+    model_id: int,
+    input_size: Sequence[int],
+    *,
+    filters: int = 64,
+    stem: str = "auto",
+    options: LayerOptions | None = None,
+    name: str = "backbone",
+) -> Any:
+    """Build a residual network without its head.
+
+    Bottlenecks have their stride in the 3x3 convolution (version 1.5). The last normalisation of a block starts with
+    a scale of 0, so that each block begins as the identity.
+
+    Args:
+        model_id: Number of layers, one of `MODELS`.
+        input_size: Height, width and channels.
+        filters: Channels of the first stage; each later one has twice as many, bottlenecks four times that at the end.
+        stem: `imagenet` (7x7 convolution of stride 2, then 3x3 pooling of stride 2), `small` (3x3 convolution of
+            stride 1), or `auto` to choose by the shorter side.
+        options: What all layers share.
+        name: Name of the model.
+
+    Returns:
+        A Keras model from images `[batch, height, width, channels]` to a dict of the four stages' outputs, each
+        `[batch, height / 2**level, width / 2**level, channels of the stage]` (sides rounded up), keyed by level as a
+        string: `"2"` to `"5"` with the stem of ImageNet, `"0"` to `"3"` with the small one.
+
+    Raises:
+        ValueError: There is no such network or stem.
+
+    References:
+        He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", 2016.
+        Goyal et al., "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", 2017 (stride, zero scale).
+    """
+    if model_id not in BLOCKS_OF_MODELS:
+        raise ValueError(f"`model_id` must be one of {', '.join(map(str, MODELS))}. Received: {model_id!r}.")
+    options = options or LayerOptions()
+    inputs = tf.keras.Input(tuple(input_size), name="images")
+    x, level = _stem(inputs, stem, filters, options)
+    add_block = _bottleneck_block if model_id >= FIRST_BOTTLENECK_MODEL else _basic_block
+    outputs = {}
+    for stage, blocks in enumerate(BLOCKS_OF_MODELS[model_id]):
+        for block in range(blocks):
+            stride = 2 if block == 0 and stage > 0 else 1
+            x = add_block(x, filters * 2**stage, stride, options, f"stage{stage}_block{block}")
+        outputs[str(level + stage)] = x
+    return tf.keras.Model(inputs, outputs, name=name)
+
+
+def _stem(images: Any, stem: str, filters: int, options: LayerOptions) -> tuple[Any, int]:
+    """Add the layers before the stages; returns their output and its level, the logarithm of how much smaller it is."""
+    if stem == "auto":
+        stem = "small" if min(images.shape[1:3]) <= LARGEST_SMALL_SIDE else "imagenet"
+    if stem == "small":
+        return _convolution(images, filters, 3, 1, options, "stem"), 0
+    if stem == "imagenet":
+        x = _convolution(images, filters, 7, 2, options, "stem")
+        return tf.keras.layers.MaxPooling2D(3, strides=2, padding="same", name="stem_pool")(x), 2
+    raise ValueError(f"`stem` must be 'auto', 'imagenet' or 'small'. Received: {stem!r}.")
+
+
+def _basic_block(x: Any, filters: int, stride: int, options: LayerOptions, name: str) -> Any:
+    shortcut = _shortcut(x, filters, stride, options, name)
+    x = _convolution(x, filters, 3, stride, options, f"{name}_a")
+    x = _convolution(x, filters, 3, 1, options, f"{name}_b", ends_block=True)
+    return _joined(x, shortcut, options, name)
+
+
+def _bottleneck_block(x: Any, filters: int, stride: int, options: LayerOptions, name: str) -> Any:
+    expanded = filters * BOTTLENECK_EXPANSION
+    shortcut = _shortcut(x, expanded, stride, options, name)
+    x = _convolution(x, filters, 1, 1, options, f"{name}_a")
+    x = _convolution(x, filters, 3, stride, options, f"{name}_b")
+    x = _convolution(x, expanded, 1, 1, options, f"{name}_c", ends_block=True)
+    return _joined(x, shortcut, options, name)
+
+
+def _shortcut(x: Any, filters: int, stride: int, options: LayerOptions, name: str) -> Any:
+    """Return the input of a block, projected where its output has another shape."""
+    if stride == 1 and x.shape[-1] == filters:
+        return x
+    return _convolution(x, filters, 1, stride, options, f"{name}_shortcut", activate=False)
+
+
+def _joined(x: Any, shortcut: Any, options: LayerOptions, name: str) -> Any:
+    total = tf.keras.layers.Add(name=f"{name}_add")([x, shortcut])
+    return tf.keras.layers.Activation(options.activation, name=f"{name}_out")(total)
+
+
+def _convolution(
+    x: Any,
+    filters: int,
+    kernel: int,
+    stride: int,
+    options: LayerOptions,
+    name: str,
+    *,
+    activate: bool = True,
+    ends_block: bool = False,
+) -> Any:
+    """Add a convolution without bias and its normalisation, then the activation unless it comes after the sum."""
+    x = tf.keras.layers.Conv2D(
+        filters,
+        kernel,
+        strides=stride,
+        padding="same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        kernel_regularizer=options.regularizer(),
+        name=f"{name}_conv",
+    )(x)
+    x = tf.keras.layers.BatchNormalization(
+        momentum=options.norm_momentum,
+        epsilon=options.norm_epsilon,
+        gamma_initializer="zeros" if ends_block else "ones",
+        synchronized=options.use_sync_bn,
+        name=f"{name}_norm",
+    )(x)
+    if activate and not ends_block:
+        x = tf.keras.layers.Activation(options.activation, name=f"{name}_activation")(x)
+    return x
