@@ -36,7 +36,7 @@ RULE = Rule(
     requirement="A checkpoint restores every variable of a new build, and holds nothing that a new build lacks.",
     checks=(
         "Takes two steps of SGD with momentum, writes `tf.train.Checkpoint(model=, optimizer=)` with the model's "
-        "`checkpoint_items`, makes the Task again, changes every variable of the new build and restores. The keys on both sides, "
+        "`checkpoint_items`, makes the Task again, changes every variable and restores. The keys on both sides, "
         "`assert_consumed` and `assert_existing_objects_matched`, and every value must agree; then once more with the "
         "model alone, as an evaluation job restores it. A variable of the Task itself that training changes and the "
         "checkpoint lacks is blamed when the next step, or a validation step, differs without it."
