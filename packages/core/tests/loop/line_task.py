@@ -1,6 +1,7 @@
 """The smallest task that the loop can run, and what it must compute, by hand."""
 
 import dataclasses
+import os
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +13,7 @@ from assay.core.trainer import Trainer
 EXAMPLES = np.arange(1.0, 13.0, dtype=np.float32).reshape(12, 1)
 """Features of twelve examples, 1 to 12; the label of x is 2 * x."""
 RATE = 0.001
+LEGACY = os.environ.get("TF_USE_LEGACY_KERAS") == "1"
 
 
 @dataclasses.dataclass
@@ -110,6 +112,14 @@ def sgd_by_hand(steps, size=4, rate=RATE):
         losses.append(np.mean((2 * x - w * x) ** 2))
         w -= rate * np.mean(2 * (w * x - 2 * x) * x)
     return w, losses
+
+
+def average_by_hand(weights, *, start, decay):
+    """The moving average after these weights: Keras 3 starts it at the first of them, tf_keras at those before."""
+    average = start if LEGACY else weights[0]
+    for each in weights if LEGACY else weights[1:]:
+        average = decay * average + (1 - decay) * each
+    return average
 
 
 def two_replicas():

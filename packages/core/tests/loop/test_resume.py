@@ -1,7 +1,6 @@
 """k steps, save, restore, N - k steps equal N steps, bit for bit: weights, optimizer, data, random state."""
 
 import logging
-import os
 
 import line_task
 import numpy as np
@@ -56,7 +55,7 @@ def test_resumed_run_equals_the_uninterrupted_one_wherever_it_was_saved(tmp_path
 
 
 @pytest.mark.skipif(
-    os.environ.get("TF_USE_LEGACY_KERAS") == "1",
+    line_task.LEGACY,
     reason="tf_keras draws dropout from TensorFlow's stateful generator, which no checkpoint can hold",
 )
 def test_random_state_of_dropout_is_resumed(tmp_path):

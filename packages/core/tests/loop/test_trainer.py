@@ -73,7 +73,7 @@ def test_xla_with_two_replicas_is_refused():
     config = experiment()
     config.runtime.enable_xla = True
 
-    with pytest.raises(ValueError, match=r"enable_xla=true .* single replica only; this run has 2"):
+    with pytest.raises(ValueError, match=r"runtime\.enable_xla: .* single replica only, and this run has 2"):
         make_trainer(config, strategy=line_task.two_replicas())
 
 
@@ -201,6 +201,13 @@ def test_reducing_alone_gets_the_list_of_all_steps():
 def test_host_aggregation_inside_a_device_loop_is_refused():
     with pytest.raises(ValueError, match="CollectingTask aggregates them on the host"):
         make_trainer(experiment(eval_tf_while_loop=True), task_cls=CollectingTask)
+
+
+def test_evaluation_without_a_batch_is_refused():
+    data = {"global_batch_size": 24, "drop_remainder": True}
+
+    with pytest.raises(ValueError, match=r"task\.validation_data: has not a single batch"):
+        evaluate(make_trainer(experiment(validation_data=data)))
 
 
 def test_training_data_that_ends_is_named():

@@ -11,7 +11,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from assay.core.actions import ConditionalAction as ConditionalAction
+    from assay.core.actions import ExportBestCheckpoint as ExportBestCheckpoint
+    from assay.core.actions import ExportFileManager as ExportFileManager
+    from assay.core.actions import ExportSavedModel as ExportSavedModel
+    from assay.core.actions import JSONPersistedValue as JSONPersistedValue
+    from assay.core.actions import NewBestMetric as NewBestMetric
+    from assay.core.actions import RecoverFromDivergence as RecoverFromDivergence
+    from assay.core.actions import SaveAveragedCheckpoint as SaveAveragedCheckpoint
+    from assay.core.actions import SaveCheckpointIfPreempted as SaveCheckpointIfPreempted
+    from assay.core.checkpoint_manager import CheckpointManager as CheckpointManager
     from assay.core.checkpoints import CheckpointMismatchError as CheckpointMismatchError
+    from assay.core.checkpoints import load_checkpoint as load_checkpoint
     from assay.core.config import Config as Config
     from assay.core.config import ConfigError as ConfigError
     from assay.core.config import DataConfig as DataConfig
@@ -29,8 +40,13 @@ if TYPE_CHECKING:
     from assay.core.config import register_task_cls as register_task_cls
     from assay.core.config import registered_experiments as registered_experiments
     from assay.core.config import write_params as write_params
+    from assay.core.controller import Controller as Controller
     from assay.core.distribution import get_distribution_strategy as get_distribution_strategy
     from assay.core.divergence import DivergedError as DivergedError
+    from assay.core.experiment import run_experiment as run_experiment
+    from assay.core.interruption import StopRequest as StopRequest
+    from assay.core.interruption import TrainingInterrupted as TrainingInterrupted
+    from assay.core.interruption import stopping_on as stopping_on
     from assay.core.loops import StandardEvaluator as StandardEvaluator
     from assay.core.loops import StandardEvaluatorOptions as StandardEvaluatorOptions
     from assay.core.loops import StandardTrainer as StandardTrainer
@@ -44,9 +60,14 @@ if TYPE_CHECKING:
     from assay.core.precision import scale_loss as scale_loss
     from assay.core.precision import set_mixed_precision_policy as set_mixed_precision_policy
     from assay.core.precision import wrap_loss_scale as wrap_loss_scale
+    from assay.core.progress import LineProgress as LineProgress
+    from assay.core.progress import Progress as Progress
+    from assay.core.progress import default_progress as default_progress
     from assay.core.runner import AbstractEvaluator as AbstractEvaluator
     from assay.core.runner import AbstractTrainer as AbstractTrainer
     from assay.core.runner import create_global_step as create_global_step
+    from assay.core.runner import get_value as get_value
+    from assay.core.summary_managers import SummariesMissingError as SummariesMissingError
     from assay.core.task import Task as Task
     from assay.core.trainer import Trainer as Trainer
 
@@ -54,39 +75,60 @@ if TYPE_CHECKING:
 _HOME = {
     "AbstractEvaluator": "runner",
     "AbstractTrainer": "runner",
+    "CheckpointManager": "checkpoint_manager",
     "CheckpointMismatchError": "checkpoints",
+    "ConditionalAction": "actions",
     "Config": "config",
     "ConfigError": "config",
+    "Controller": "controller",
     "DataConfig": "config",
     "DivergedError": "divergence",
     "ExperimentConfig": "config",
+    "ExportBestCheckpoint": "actions",
+    "ExportFileManager": "actions",
+    "ExportSavedModel": "actions",
+    "JSONPersistedValue": "actions",
+    "LineProgress": "progress",
+    "NewBestMetric": "actions",
     "OneOfConfig": "config",
     "OptimizationConfig": "config",
     "Problem": "config",
+    "Progress": "progress",
+    "RecoverFromDivergence": "actions",
     "RuntimeConfig": "config",
+    "SaveAveragedCheckpoint": "actions",
+    "SaveCheckpointIfPreempted": "actions",
     "StandardEvaluator": "loops",
     "StandardEvaluatorOptions": "loops",
     "StandardTrainer": "loops",
     "StandardTrainerOptions": "loops",
+    "StopRequest": "interruption",
+    "SummariesMissingError": "summary_managers",
     "Task": "task",
     "TaskConfig": "config",
     "Trainer": "trainer",
     "TrainerConfig": "config",
+    "TrainingInterrupted": "interruption",
     "apply_scaled_gradients": "precision",
     "averages_weights": "optimization",
     "build_learning_rate": "optimization",
     "build_optimizer": "optimization",
     "cast_outputs_to_float32": "precision",
     "create_global_step": "runner",
+    "default_progress": "progress",
     "get_distribution_strategy": "distribution",
     "get_exp_config": "config",
     "get_task": "config",
+    "get_value": "runner",
+    "load_checkpoint": "checkpoints",
     "parse_configuration": "config",
     "register_config_factory": "config",
     "register_task_cls": "config",
     "registered_experiments": "config",
+    "run_experiment": "experiment",
     "scale_loss": "precision",
     "set_mixed_precision_policy": "precision",
+    "stopping_on": "interruption",
     "swapped_in": "optimization",
     "wrap_loss_scale": "precision",
     "write_params": "config",

@@ -122,8 +122,8 @@ def _train(values: flags.FlagValues, params: ExperimentConfig, arguments: list[s
     from assay.core.checkpoints import CheckpointMismatchError
     from assay.core.distribution import get_distribution_strategy
     from assay.core.divergence import DivergedError
+    from assay.core.experiment import run_experiment
     from assay.core.interruption import StopRequest, TrainingInterrupted, stopping_on
-    from assay.core.run_experiment import run_experiment
     from assay.core.summary_managers import SummariesMissingError
 
     runtime = params.runtime

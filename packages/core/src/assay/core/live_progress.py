@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-from assay.core.progress import Progress, summary_line, time_spent
+from assay.core.progress import WORTH_TELLING_SECONDS, Progress, summary_line, time_spent
 from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
@@ -80,7 +80,7 @@ class LiveProgress(Progress):
         self._closed = True
         if self._task is not None:
             self._bar.stop()
-        if any(self.seconds.values()):
+        if sum(self.seconds.values()) >= WORTH_TELLING_SECONDS:
             self.message(f"time | {time_spent(self.seconds)}")
 
     def _spent(self) -> str:

@@ -127,6 +127,7 @@ class StandardEvaluator(AbstractEvaluator):
 
     Attributes:
         on_eval_progress: Called with the number of steps after each step, None for nobody.
+        eval_steps_taken: Steps of the last evaluation; None when a device loop ran them and did not count.
     """
 
     def __init__(self, eval_dataset: Iterable[Any] | None, *, options: StandardEvaluatorOptions | None = None) -> None:
@@ -134,6 +135,7 @@ class StandardEvaluator(AbstractEvaluator):
         self._eval_dataset = eval_dataset
         self._eval_loop: Callable[[Any, int, Any], Any] | None = None
         self.on_eval_progress: Callable[[int], None] | None = None
+        self.eval_steps_taken: int | None = None
 
     def eval_begin(self) -> Any:
         """Run before the steps of an evaluation, eagerly: reset metrics here. Returns the state to begin with."""
@@ -180,6 +182,7 @@ class StandardEvaluator(AbstractEvaluator):
             run = _make_while_loop(self.eval_step)
 
             def loop(iterator: Any, steps: int, state: Any) -> Any:
+                self.eval_steps_taken = None
                 run(iterator, tf.constant(steps))
                 return state
 
@@ -187,6 +190,7 @@ class StandardEvaluator(AbstractEvaluator):
         step = tf.function(self.eval_step) if self._eval_options.use_tf_function else self.eval_step
 
         def python_loop(iterator: Any, steps: int, state: Any) -> Any:
+            self.eval_steps_taken = 0
             for _ in range(steps):
                 try:
                     outputs = step(iterator)
@@ -196,6 +200,7 @@ class StandardEvaluator(AbstractEvaluator):
                     if steps != _LARGEST_INT32 or not ends_data(error):
                         raise
                     break
+                self.eval_steps_taken += 1
                 state = self.eval_reduce(state, outputs)
                 if self.on_eval_progress is not None:
                     self.on_eval_progress(1)

@@ -10,6 +10,9 @@ from typing import Any, TextIO
 PHASES = ("train", "eval", "checkpoint")
 """What the time of a run is spent on."""
 
+WORTH_TELLING_SECONDS = 0.05
+"""A run that ended sooner, by a mistake mostly, does not tell where its time went."""
+
 
 class Progress:
     """Reports nothing, and keeps the time spent in each phase. The base of the others, and a choice for silence.
@@ -79,7 +82,7 @@ class LineProgress(Progress):
 
     def close(self) -> None:
         """Write where the time went."""
-        if not self._closed and any(self.seconds.values()):
+        if not self._closed and sum(self.seconds.values()) >= WORTH_TELLING_SECONDS:
             self.message(f"time | {time_spent(self.seconds)}")
         self._closed = True
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 from assay.core.checkpoints import SEED_GENERATORS, TRAIN_DATA
+from assay.core.config import ConfigError, Problem
 from assay.core.divergence import LossGuard
 from assay.core.eval_data import eval_dataset
 from assay.core.example_mean import ExampleMean, examples_in
@@ -129,18 +130,20 @@ class Trainer(StandardTrainer, StandardEvaluator):
             ),
         )
         if evaluate and options.eval_tf_while_loop and self._reaches_host:
-            raise ValueError(
-                f"trainer.eval_tf_while_loop=true keeps the step logs on the device, but {type(task).__name__} "
-                "aggregates them on the host (it overrides aggregate_logs or reduce_aggregated_logs). Set it to false."
+            raise _refused(
+                "trainer.eval_tf_while_loop",
+                f"is true, which keeps the step logs on the device, but {type(task).__name__} aggregates them on the "
+                "host (it overrides aggregate_logs or reduce_aggregated_logs). Set it to false.",
             )
         self._prepare_steps(config.runtime.enable_xla)
         self._make_checkpoints()
 
     def _prepare_steps(self, enable_xla: bool) -> None:
         if enable_xla and not has_single_replica(self.strategy):
-            raise ValueError(
-                "runtime.enable_xla=true compiles the whole step of one replica, which TensorFlow allows on a single "
-                f"replica only; this run has {self.strategy.num_replicas_in_sync}. Set it to false, or use one device."
+            raise _refused(
+                "runtime.enable_xla",
+                "is true, which compiles the whole step of a replica; TensorFlow allows that on a single replica "
+                f"only, and this run has {self.strategy.num_replicas_in_sync}. Set it to false, or use one device.",
             )
         compiled = functools.partial(tf.function, jit_compile=True) if enable_xla else lambda step: step
         task, model, optimizer = self.task, self.model, self.optimizer
@@ -199,7 +202,7 @@ class Trainer(StandardTrainer, StandardEvaluator):
 
         Raises:
             DivergedError: The loss is not finite or too large, and `trainer.recovery_max_trials` is 0.
-            ValueError: The training data ended.
+            ConfigError: The training data ended.
         """
         try:
             return super().train(num_steps)
@@ -207,10 +210,11 @@ class Trainer(StandardTrainer, StandardEvaluator):
             self.train_data.lost_count()
             if not ends_data(error):
                 raise
-            raise ValueError(
-                f"The training data ended after step {self.step}, {self.step - self._loop_start} "
-                f"steps into a loop of {int(num_steps)}. Training data must repeat: end the pipeline of "
-                "`build_inputs` with .repeat() when params.is_training."
+            raise _refused(
+                "task.train_data",
+                f"the training data ended after step {self.step}, {self.step - self._loop_start} steps into a loop of "
+                f"{int(num_steps)}. Training data must repeat: end the pipeline of `build_inputs` with .repeat() when "
+                "params.is_training.",
             ) from error
         except Exception:
             if self.train_data is not None:
@@ -256,9 +260,18 @@ class Trainer(StandardTrainer, StandardEvaluator):
         Returns:
             Each validation metric by its name; `validation_loss`, the mean over the examples, when any step returned
             a loss; what `task.reduce_aggregated_logs` returned.
+
+        Raises:
+            ConfigError: The data has not a single batch.
         """
         with self.averaged_weights():
-            return super().evaluate(num_steps)
+            logs = super().evaluate(num_steps)
+        if self.eval_steps_taken == 0:
+            raise _refused(
+                "task.validation_data",
+                "has not a single batch. Is it empty, or smaller than one batch while the remainder is dropped?",
+            )
+        return logs
 
     def averaged_weights(self) -> contextlib.AbstractContextManager[None]:
         """Give the model its averaged weights for the duration of a `with`; without an average, change nothing."""
@@ -325,9 +338,14 @@ def _check_metric_names(metrics: list[Any]) -> None:
             raise ValueError(f"Two metrics are named {name!r}; one would hide the other in the logs. Rename one.")
 
 
+def _refused(path: str, message: str) -> ConfigError:
+    return ConfigError(Problem(path, message))
+
+
 def _check_strategy(strategy: tf.distribute.Strategy) -> None:
     if isinstance(strategy, tf.distribute.experimental.ParameterServerStrategy):
-        raise ValueError(
-            "Trainer runs synchronous strategies; ParameterServerStrategy trains asynchronously, through a "
-            "ClusterCoordinator. Use runtime.distribution_strategy='multi_worker_mirrored'."
+        raise _refused(
+            "runtime.distribution_strategy",
+            "is parameter_server, which trains asynchronously, through a ClusterCoordinator; Trainer runs synchronous "
+            "strategies only. Use multi_worker_mirrored.",
         )
