@@ -8,6 +8,9 @@ from pathlib import Path
 BIN = Path(sys.executable).parent
 
 
+TWO_REPLICAS = ("runtime.distribution_strategy=mirrored", "runtime.num_cpu_devices=2")
+
+
 def run(command: str, *arguments: str, folder: Path | None = None, **environment: str) -> subprocess.CompletedProcess:
     """Run an installed command; its Keras flavour is that of the tests unless `environment` says otherwise."""
     return subprocess.run(

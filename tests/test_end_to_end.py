@@ -5,7 +5,7 @@ import re
 
 import pytest
 import tensorflow as tf
-from commands import run, train
+from commands import TWO_REPLICAS, run, train
 from workspace_map import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.flavour]
@@ -42,7 +42,7 @@ def test_train_and_eval_leaves_the_run_directory_that_people_know(tmp_path):
 
 
 def test_two_replicas_train_and_evaluate(tmp_path):
-    done = train(tmp_path, "trainer.train_steps=2", "runtime.num_cpu_devices=2", mode="train_and_eval")
+    done = train(tmp_path, "trainer.train_steps=2", *TWO_REPLICAS, mode="train_and_eval")
 
     assert done.returncode == 0, done.stderr
     assert "validation_loss" in tags(tmp_path / "validation")

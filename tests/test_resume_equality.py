@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from commands import train
+from commands import TWO_REPLICAS, train
 
 pytestmark = [pytest.mark.slow, pytest.mark.flavour]
 
@@ -22,7 +22,7 @@ def variables(folder):
     }
 
 
-@pytest.mark.parametrize("placement", [(), ("runtime.num_cpu_devices=2",)], ids=["one replica", "two replicas"])
+@pytest.mark.parametrize("placement", [(), TWO_REPLICAS], ids=["one replica", "two replicas"])
 def test_resumed_run_equals_uninterrupted_run(tmp_path, placement):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     for folder, ends in ((whole, (STEPS,)), (parts, (*STOPS, STEPS))):
