@@ -38,6 +38,11 @@ from assay.conformance.harness.optimizers import make_optimizer as make_optimize
 from assay.conformance.harness.optimizers import optimizer_iterations as optimizer_iterations
 from assay.conformance.harness.random_layers import random_layers as random_layers
 from assay.conformance.harness.random_layers import silence_random_layers as silence_random_layers
+from assay.conformance.harness.readings import Reading as Reading
+from assay.conformance.harness.readings import common_columns as common_columns
+from assay.conformance.harness.readings import epoch_length as epoch_length
+from assay.conformance.harness.readings import read_data as read_data
+from assay.conformance.harness.readings import read_examples as read_examples
 from assay.conformance.harness.rehearsal import MetricCalls as MetricCalls
 from assay.conformance.harness.rehearsal import Rehearsal as Rehearsal
 from assay.conformance.harness.rehearsal import rehearse as rehearse

@@ -1,0 +1,193 @@
+"""Readings of a data pipeline: a digest for each tensor of each example, so that examples are known without an id.
+
+An example is a row of digests, one a tensor. Which of them identify it is found by comparing readings: augmented images
+change from one reading to the next and their labels do not; padding depends on the batch size; a mask tells a padded
+row from a real one.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from assay.conformance.context import Context
+from assay.conformance.harness.build import make_component
+from assay.conformance.harness.calls import calling
+from assay.conformance.harness.datasets import build_dataset, data_params
+from assay.conformance.harness.values import as_numpy
+
+MOST_EXAMPLES = 4096
+"""Where the reading of a dataset stops."""
+
+_MOST_BYTES = 2**28  # 256 MiB: a few hundred images of the usual size
+_DIGEST_BYTES = 8
+
+Row = tuple[str, ...]
+"""One digest for each tensor of an example."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """What one pass over a dataset gave.
+
+    Attributes:
+      rows: The examples, in order.
+      ended: Whether the dataset ended, rather than the suite's patience.
+      batches: How many batches there were.
+    """
+
+    rows: tuple[Row, ...]
+    ended: bool
+    batches: int
+
+    @property
+    def width(self) -> int:
+        """How many tensors an example has."""
+        return len(self.rows[0]) if self.rows else 0
+
+    def column(self, index: int) -> list[str]:
+        """The digests of one tensor, over the examples."""
+        return [row[index] for row in self.rows]
+
+    def keys(self, columns: Sequence[int]) -> list[Row]:
+        """The examples by some of their tensors only."""
+        return [tuple(row[column] for column in columns) for row in self.rows]
+
+
+def read_data(
+    ctx: Context,
+    *,
+    training: bool,
+    num_input_pipelines: int = 1,
+    input_pipeline_id: int = 0,
+    at_most: int = MOST_EXAMPLES,
+    repetition: int = 0,
+    **overrides: Any,
+) -> Reading:
+    """Build the subject's dataset anew and read it; shared by all rules that ask for the same.
+
+    Args:
+      ctx: The check's context.
+      training: Whether the data is for training.
+      num_input_pipelines: Over how many pipelines the data is sharded.
+      input_pipeline_id: Which of them this one is.
+      at_most: How many examples to read; rounded up to whole batches.
+      repetition: Tells readings of the same data apart.
+      **overrides: Fields of the data parameters to set: `global_batch_size=3, drop_remainder=False`.
+
+    Raises:
+      SubjectError: If the pipeline raises.
+    """
+
+    def read() -> Reading:
+        task = ctx.share("task for data", lambda: make_component(ctx))
+        params = data_params(task, training=training, **overrides)
+        dataset = build_dataset(
+            task, params, num_input_pipelines=num_input_pipelines, input_pipeline_id=input_pipeline_id
+        )
+        return read_examples(dataset, at_most=at_most, name="training" if training else "validation")
+
+    shard = (num_input_pipelines, input_pipeline_id)
+    return ctx.share(("reading", training, shard, at_most, repetition, tuple(sorted(overrides.items()))), read)
+
+
+def read_examples(dataset: Iterable[Any], *, at_most: int = MOST_EXAMPLES, name: str = "") -> Reading:
+    """Read a dataset of batches.
+
+    Args:
+      dataset: Yields nested structures of tensors, each `[batch, ...]`; ragged and sparse ones are fine. A tensor
+        whose first dimension is not the batch's is left out.
+      at_most: How many examples to read; rounded up to whole batches.
+      name: What messages call it.
+
+    Raises:
+      SubjectError: If the pipeline raises.
+    """
+    import tensorflow as tf
+
+    rows: list[Row] = []
+    batches = size = 0
+    with calling(f"reading the {name} dataset"):
+        iterator = iter(dataset)
+        while len(rows) < at_most and size < _MOST_BYTES:
+            batch = next(iterator, None)
+            if batch is None:
+                return Reading(tuple(rows), True, batches)
+            batches += 1
+            columns = [_rows_of(leaf) for leaf in tf.nest.flatten(batch)]
+            lengths = collections.Counter(len(column) for column in columns if column is not None)
+            if lengths:
+                length = lengths.most_common(1)[0][0]
+                kept = [column for column in columns if column is not None and len(column) == length]
+                size += sum(len(value) for column in kept for value in column)
+                rows.extend(zip(*[[_digest(value) for value in column] for column in kept], strict=True))
+    return Reading(tuple(rows), False, batches)
+
+
+def common_columns(reference: Reading, others: Iterable[Reading], *, share: float = 0.5) -> list[int]:
+    """Return the tensors by which the examples of several readings can be told to be the same.
+
+    Args:
+      reference: A reading.
+      others: Other readings, which may hold fewer or more of the same examples.
+      share: Which part of the other readings' digests, at least, the reference must know.
+
+    Returns:
+      The indices of the tensors.
+    """
+    kept = []
+    pooled = list(others)
+    for index in range(min([reference.width, *(reading.width for reading in pooled if reading.rows)])):
+        known = set(reference.column(index))
+        digests = [digest for reading in pooled if reading.rows for digest in reading.column(index)]
+        if digests and sum(digest in known for digest in digests) >= share * len(digests):
+            kept.append(index)
+    return kept
+
+
+def epoch_length(keys: Sequence[Row]) -> int | None:
+    """Return the number of examples after which a repeated stream has shown everything once, or None.
+
+    It is the smallest length such that all whole blocks of it, at least two, hold the same examples, whatever their
+    order. Blocks of which most examples are the same as another identify nothing, and are not taken for an epoch.
+
+    Args:
+      keys: The examples, in order.
+    """
+    codes = np.array([_code(key) for key in keys], np.uint64)
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(codes, dtype=np.uint64)])  # wraps around, as hashes may
+    for length in range(1, len(keys) // 2 + 1):
+        ends = sums[::length]
+        blocks = ends[1:] - ends[:-1]
+        if np.all(blocks == blocks[0]) and 2 * len(set(keys[:length])) >= length:
+            return length
+    return None
+
+
+def _code(key: Row) -> int:
+    return int.from_bytes(hashlib.blake2b("/".join(key).encode(), digest_size=8).digest(), "little")
+
+
+def _rows_of(leaf: Any) -> list[bytes] | None:
+    """The content of each row of a batch's tensor, or None when it has no rows."""
+    import tensorflow as tf
+
+    if isinstance(leaf, tf.SparseTensor):
+        leaf = tf.sparse.to_dense(leaf)
+    if isinstance(leaf, tf.RaggedTensor):
+        return [repr(row).encode() for row in leaf.to_list()]
+    array = as_numpy(leaf)
+    if not array.ndim:
+        return None
+    head = f"{array.dtype}{array.shape[1:]}".encode()
+    if array.dtype == object:
+        return [head + repr(row.tolist() if isinstance(row, np.ndarray) else row).encode() for row in array]
+    return [head + row.tobytes() for row in np.ascontiguousarray(array)]
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()
