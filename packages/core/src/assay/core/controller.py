@@ -16,7 +16,9 @@ from assay.core.checkpoint_manager import new_checkpoints
 from assay.core.interruption import StopRequest, TrainingInterrupted
 from assay.core.progress import Progress, default_progress
 from assay.core.runner import RUN_UNTIL_EXHAUSTED, AbstractEvaluator, AbstractTrainer, Output, get_value
+from assay.core.steps import check_positive, next_multiple
 from assay.core.summary_managers import make_summary_manager, recording
+from assay.core.workers import any_worker, is_multi_worker
 
 STEPS_PER_SECOND = "steps_per_second"
 Action = Callable[[Output], Any]
@@ -85,8 +87,8 @@ class Controller:
         if trainer is not None and steps_per_loop is None:
             raise ValueError("`steps_per_loop` must be given with a `trainer`; received None.")
         if not callable(steps_per_loop):
-            _check_positive("steps_per_loop", steps_per_loop)
-        _check_positive("summary_interval", summary_interval)
+            check_positive("steps_per_loop", steps_per_loop)
+        check_positive("summary_interval", summary_interval)
         self.global_step = global_step
         # Any: more is asked of them than the interfaces say, but only where they have it.
         self.trainer = cast(Any, trainer)
@@ -116,7 +118,7 @@ class Controller:
         self._seen_step = 0
         if trainer is not None and hasattr(trainer, "on_progress"):
             self.trainer.on_progress = self.progress.advance
-            self.trainer.should_stop = lambda: self.stop.requested
+            self.trainer.should_stop = lambda: self.stop.requested and not is_multi_worker(self.strategy)
         if evaluator is not None and hasattr(evaluator, "on_eval_progress"):
             self.evaluator.on_eval_progress = self._after_eval_step
         if checkpoint_manager is not None:
@@ -197,8 +199,8 @@ class Controller:
             TrainingInterrupted: The run was asked to stop; a checkpoint has been saved.
             ValueError: As `train` and `evaluate`.
         """
-        _check_positive("train_steps", train_steps)
-        _check_positive("eval_interval", eval_interval)
+        check_positive("train_steps", train_steps)
+        check_positive("eval_interval", eval_interval)
         if self.step >= train_steps:
             self.progress.message(f"already trained until step {self.step}; evaluating")
             return self.evaluate(eval_steps)
@@ -207,7 +209,7 @@ class Controller:
             self.evaluate(eval_steps)
         output = None
         while self.step < train_steps:
-            target = min(train_steps, _next_multiple(self.step, interval))
+            target = min(train_steps, next_multiple(self.step, interval))
             self._train_until(target, total=train_steps)
             if target == train_steps:
                 self._save_if_new()
@@ -242,7 +244,7 @@ class Controller:
                 "`checkpoint_manager` must be given to the Controller to wait for checkpoints; it is None."
             )
         output = None
-        checkpoints = new_checkpoints(self.checkpoint_manager.directory, timeout, timeout_fn, self._raise_if_stopped)
+        checkpoints = new_checkpoints(self.checkpoint_manager.directory, timeout, timeout_fn, self._end_if_stopped)
         for path in checkpoints:
             try:
                 self.restore_checkpoint(path)
@@ -300,12 +302,13 @@ class Controller:
         """Run loops until `steps`, saving at each interval."""
         if self.trainer is None:
             raise ValueError("`trainer` must be given to the Controller to train; it is None.")
-        _check_positive("steps", steps)
+        check_positive("steps", steps)
         output = None
         self.progress.begin_training(self.step, total)
         while self.step < steps:
             output = self._train_one_loop(self._loop_length(steps))
-            self._raise_if_stopped()
+            if any_worker(self.strategy, self.stop.requested):
+                self._save_and_end()
             self._save_if_due()
         return output
 
@@ -317,7 +320,7 @@ class Controller:
             output = self.trainer.train(tf.constant(num_steps, tf.int32)) or {}
             seconds = time.perf_counter() - started
         taken = self.step - before
-        if taken < num_steps and not self.stop.requested:
+        if taken < num_steps and (not self.stop.requested or is_multi_worker(self.strategy)):
             raise ValueError(
                 f"The trainer was asked for {num_steps} steps and raised the global step by {taken}: "
                 f"{type(self.trainer).__name__}.train must raise it by one with each step."
@@ -334,11 +337,11 @@ class Controller:
     def _loop_length(self, target: int) -> int:
         step = self.step
         length = self.steps_per_loop(step) if callable(self.steps_per_loop) else self.steps_per_loop
-        _check_positive("steps_per_loop", length)
+        check_positive("steps_per_loop", length)
         ends = [target, step + length]
         for interval in (self.summary_interval, self._checkpoint_interval()):
             if interval:
-                ends.append(_next_multiple(step, interval))
+                ends.append(next_multiple(step, interval))
         return min(ends) - step
 
     def _checkpoint_interval(self) -> int | None:
@@ -364,9 +367,12 @@ class Controller:
             with self.progress.phase("checkpoint"):
                 self.checkpoint_manager.sync()
 
-    def _raise_if_stopped(self) -> None:
-        if not self.stop.requested:
-            return
+    def _end_if_stopped(self) -> None:
+        # Several workers agree on it after a training loop; here they may be at different places.
+        if self.stop.requested and not is_multi_worker(self.strategy):
+            self._save_and_end()
+
+    def _save_and_end(self) -> None:
         path = getattr(self.checkpoint_manager, "latest_checkpoint", None)
         if self.trainer is not None:
             path = self._save_if_new()
@@ -375,7 +381,7 @@ class Controller:
 
     def _after_eval_step(self, steps: int) -> None:
         self.progress.advance_eval(steps)
-        self._raise_if_stopped()
+        self._end_if_stopped()
 
     def _manager(self) -> Any:
         if self.checkpoint_manager is None:
@@ -387,12 +393,3 @@ def _write(manager: Any, output: Output) -> None:
     if manager is not None:
         manager.write_summaries(output)
         manager.flush()
-
-
-def _next_multiple(step: int, interval: int) -> int:
-    return (step // interval + 1) * interval
-
-
-def _check_positive(name: str, value: int | None) -> None:
-    if value is not None and value < 1:
-        raise ValueError(f"`{name}` must be above 0; received {value}.")

@@ -84,8 +84,9 @@ class LiveProgress(Progress):
             self.message(f"time | {time_spent(self.seconds)}")
 
     def _spent(self) -> str:
-        total = sum(self.seconds.values()) or 1.0
-        return " ".join(f"{name} {100 * value / total:.0f}%" for name, value in self.seconds.items())
+        seconds = self.seconds_so_far()
+        total = sum(seconds.values()) or 1.0
+        return " ".join(f"{name} {100 * value / total:.0f}%" for name, value in seconds.items())
 
 
 class _SpeedColumn(ProgressColumn):

@@ -66,6 +66,7 @@ class StandardTrainer(AbstractTrainer):
     Attributes:
         on_progress: Called with the number of steps after each chunk, None for nobody.
         should_stop: Asked after each chunk; when it says True, `train` returns the logs of what ran.
+        whole_loops: Run each loop in one chunk. Several workers need it, as they would choose different chunks.
     """
 
     def __init__(self, train_dataset: Iterable[Any] | None, *, options: StandardTrainerOptions | None = None) -> None:
@@ -76,6 +77,7 @@ class StandardTrainer(AbstractTrainer):
         self._chunk = 1
         self.on_progress: Callable[[int], None] | None = None
         self.should_stop: Callable[[], bool] | None = None
+        self.whole_loops = False
 
     def train_loop_begin(self) -> None:
         """Run before the steps of each loop, eagerly: reset metrics here."""
@@ -105,7 +107,7 @@ class StandardTrainer(AbstractTrainer):
             self._train_loop = _make_train_loop(self.train_step, self._train_options)
         remaining = int(num_steps)
         while remaining > 0:
-            steps = min(remaining, self._chunk)
+            steps = remaining if self.whole_loops else min(remaining, self._chunk)
             started = time.perf_counter()
             self._train_loop(iterator, steps)
             self.train_chunk_end(steps)

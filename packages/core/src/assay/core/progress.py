@@ -24,12 +24,14 @@ class Progress:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = dict.fromkeys(PHASES, 0.0)
         self.phase_now: str | None = None
+        self._since = 0.0
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Count the time of a `with` to a phase; a phase inside another takes its time from it."""
-        outer, self.phase_now = self.phase_now, name
+        outer, outer_since = self.phase_now, self._since
         started = time.perf_counter()
+        self.phase_now, self._since = name, started
         try:
             yield
         finally:
@@ -37,7 +39,14 @@ class Progress:
             self.seconds[name] += elapsed
             if outer is not None:
                 self.seconds[outer] -= elapsed
-            self.phase_now = outer
+            self.phase_now, self._since = outer, outer_since
+
+    def seconds_so_far(self) -> dict[str, float]:
+        """Return `seconds` with the time of the phase that goes on."""
+        seconds = dict(self.seconds)
+        if self.phase_now is not None:
+            seconds[self.phase_now] += time.perf_counter() - self._since
+        return seconds
 
     def begin_training(self, step: int, total: int) -> None:
         """Say that training goes on from `step` towards `total`."""

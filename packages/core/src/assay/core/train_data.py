@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
+from assay.core.workers import is_multi_worker
 
 _LOG = logging.getLogger(__name__)
 
@@ -172,7 +173,7 @@ def has_single_replica(strategy: tf.distribute.Strategy) -> bool:
     """
     return (
         strategy.num_replicas_in_sync == 1
-        and not strategy.extended._in_multi_worker_mode()
+        and not is_multi_worker(strategy)
         and not isinstance(strategy, tf.distribute.TPUStrategy)
     )
 

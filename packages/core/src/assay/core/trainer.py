@@ -31,6 +31,7 @@ from assay.core.optimization import swapped_in
 from assay.core.runner import Output, create_global_step
 from assay.core.task import keeps_step_logs
 from assay.core.train_data import TrainData, has_single_replica
+from assay.core.workers import is_multi_worker
 
 TRAINING_LOSS = "training_loss"
 VALIDATION_LOSS = "validation_loss"
@@ -110,6 +111,7 @@ class Trainer(StandardTrainer, StandardEvaluator):
                 use_tf_function=options.train_tf_function, use_tf_while_loop=options.train_tf_while_loop
             ),
         )
+        self.whole_loops = is_multi_worker(self.strategy)
         self._chunk_start = self._loop_start = 0
         if evaluate:
             self._validation_loss = ExampleMean(VALIDATION_LOSS)
