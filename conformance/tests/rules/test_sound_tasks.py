@@ -1,0 +1,44 @@
+"""No rule about steps and modes blames a sound Task, whatever way it is written in."""
+
+import pytest
+from assay.conformance.model import Kind, Mode, Outcome
+from assay.conformance.registry import find_rule
+from assay.conformance.runner import run_rule
+from assay.conformance.session import Session
+
+from conformance.tests.subjects.tasks import SOUND, SOUND_ON_ONE_REPLICA
+
+RULES = ["T001", "T102", "T103", "T104", "T106", "T107", "T108", "T109", "T301"]
+
+pytestmark = [pytest.mark.flavour, pytest.mark.slow]
+
+
+def results_of(subject, modes):
+    session = Session(subject)
+    return [
+        run_rule(entry, session, kind=Kind.TASK, mode=mode)
+        for entry in map(find_rule, RULES)
+        for mode in entry.rule.modes
+        if mode in modes
+    ]
+
+
+def blamed(results):
+    allowed = (Outcome.PASS, Outcome.NOT_APPLICABLE)
+    return [(result.rule, str(result.mode), result.message) for result in results if result.outcome not in allowed]
+
+
+@pytest.mark.parametrize("subject", SOUND, ids=lambda subject: subject.name.replace(" ", "_"))
+def test_sound_task_is_not_blamed(subject):
+    results = results_of(subject, modes=list(Mode))
+
+    assert blamed(results) == []
+    assert sum(result.outcome is Outcome.PASS for result in results) >= len(RULES)
+
+
+@pytest.mark.parametrize("subject", SOUND_ON_ONE_REPLICA, ids=lambda subject: subject.name.replace(" ", "_"))
+def test_task_that_is_sound_on_one_replica_is_not_blamed_there(subject):
+    results = results_of(subject, modes=[mode for mode in Mode if mode is not Mode.REPLICAS])
+
+    assert blamed(results) == []
+    assert sum(result.outcome is Outcome.PASS for result in results) >= len(RULES)
