@@ -9,7 +9,7 @@ import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness import Observation, ObservedStep, list_names, matches_any, observe_training, plain_name
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, Target, Violation
+from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, SubjectError, Target, Violation
 from assay.conformance.specimens import SOUND_TASK, SoundTask
 
 RULE = Rule(
@@ -52,14 +52,20 @@ _FLOAT16 = "mixed_float16"
 
 def check(ctx: Context) -> None:
     """Look for gradients that are missing, then for those that are not finite."""
-    mixed = ctx.mode is Mode.MIXED_PRECISION
-    seen = observe_training(ctx, precision=_FLOAT16, steps=1) if mixed else observe_training(ctx)
+    seen = observe_training(ctx)
     if not any(step.objectives or step.applied_sum() for step in seen.steps):
         raise NotApplicable("The step computes its gradients inside a tf.function of its own, where none can be seen.")
-    _check_complete(ctx, observe_training(ctx))
-    _check_finite(observe_training(ctx))
-    if mixed:
-        _check_finite(seen, mixed=True)
+    _check_complete(ctx, seen)
+    _check_finite(seen)
+    if ctx.mode is Mode.MIXED_PRECISION:
+        _check_finite(_observe_in_float16(ctx), mixed=True)
+
+
+def _observe_in_float16(ctx: Context) -> Observation:
+    try:
+        return observe_training(ctx, precision=_FLOAT16, steps=1)
+    except SubjectError as refused:  # T105 says whether it should run
+        raise NotApplicable(f"The train step does not run under the policy {_FLOAT16}: {refused}") from None
 
 
 def _check_complete(ctx: Context, seen: Observation) -> None:
