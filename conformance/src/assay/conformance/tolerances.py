@@ -55,6 +55,8 @@ _TABLE: dict[tuple[str | None, str, Target | None], Tolerance] = {
     (_ANY, "statistics", _ANY): Tolerance(1e-3, 1e-6, "moving means of what deep layers compute, of a few examples"),
     (_ANY, "metrics", _ANY): Tolerance(1e-5, 1e-6, "float32 means, sums in any order"),
     (_ANY, "metrics", Target.GPU): Tolerance(1e-3, 1e-4, "TensorFloat-32 products keep 10 bits of mantissa"),
+    (_ANY, "coupling", _ANY): Tolerance(1e-4, 1e-5, "sums of other examples in float32; coupling is far above"),
+    (_ANY, "half loss", _ANY): Tolerance(6e-2, 2e-2, "bfloat16 predictions keep 8 bits; logits of a few units"),
     ("T109", "aux factor", _ANY): Tolerance(1e-2, 1e-2, "a wrong factor is far off; rounding of the loss is 1e-6"),
     ("T109", "regulariser", _ANY): Tolerance(5e-2, 5e-2, "what is left of the difference of two float32 gradients"),
     ("T107", "graph loss", _ANY): Tolerance(1e-3, 1e-5, "dropout or batch statistics change a loss by far more"),

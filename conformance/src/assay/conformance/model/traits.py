@@ -38,6 +38,7 @@ class Trait:
 
 _LOSSES = (Kind.LOSS,)
 _METRICS = (Kind.KERAS_METRIC, Kind.PYTHON_METRIC)
+_LOSSES_AND_KERAS_METRICS = (Kind.LOSS, Kind.KERAS_METRIC)
 _HOST_METRICS = (Kind.PYTHON_METRIC,)
 _MANAGERS = (Kind.SUMMARY_MANAGER,)
 _TASKS = (Kind.TASK,)
@@ -103,6 +104,37 @@ _TABLE = (
         "elements",
         "What the mean divides by.",
         ("weights", "elements", "valid"),
+    ),
+    Trait(
+        "non_negative",
+        _LOSSES,
+        (bool,),
+        False,
+        "The value is never below zero; `zero_at_target` says so too.",
+    ),
+    Trait(
+        "random_loss",
+        _LOSSES,
+        (bool,),
+        False,
+        "The value draws random numbers by design (sampled negatives, noise), so that two calls differ.",
+    ),
+    Trait(
+        "domain",
+        _LOSSES_AND_KERAS_METRICS,
+        (str, dict),
+        None,
+        "What the predictions stand for (`logits`, `probabilities`, `simplex`, `unit_vectors`, `real`, ...), or a dict "
+        'for both sides and for what they hold: `{"y_true": "class_ids", "y_pred/boxes": "boxes"}`; inferred from the '
+        "sample's values.",
+    ),
+    Trait(
+        "arguments",
+        _LOSSES_AND_KERAS_METRICS,
+        (tuple, list, dict),
+        None,
+        'How it is called: the order, `("y_pred", "y_true")`, or the names, `{"y_true": "labels", "y_pred": '
+        '"logits"}`; inferred from names such as `logits, labels`.',
     ),
     Trait("ignore_label", (*_LOSSES, *_METRICS), (int,), None, "The label id whose elements count for nothing."),
     Trait(

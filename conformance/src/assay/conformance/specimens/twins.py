@@ -9,6 +9,7 @@ from typing import Any
 from assay.conformance.model.kinds import Kind
 from assay.conformance.model.subject import Subject
 from assay.conformance.specimens.host_twins import HOST_SPECIMENS
+from assay.conformance.specimens.loss_twins import LOSS_SPECIMENS
 from assay.conformance.specimens.task import SoundTask
 
 
@@ -58,5 +59,5 @@ BATCH_NORM_TASK = Subject(
 DROPOUT_TASK = Subject(_with_dropout, kind=Kind.TASK, traits={"random_step": True}, name="sound task, dropout")
 """Draws random numbers in training, and none in validation."""
 
-ALL_SPECIMENS = (SOUND_TASK, CONFIGURED_TASK, BATCH_NORM_TASK, DROPOUT_TASK, *HOST_SPECIMENS)
+ALL_SPECIMENS = (SOUND_TASK, CONFIGURED_TASK, BATCH_NORM_TASK, DROPOUT_TASK, *HOST_SPECIMENS, *LOSS_SPECIMENS)
 """Every sound specimen: each must pass, or be exempt from, every rule of its kind."""

@@ -1,0 +1,142 @@
+"""Values and gradients of a loss on a batch, in any mode; compiled once a reduction and mode, read by all rules."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from assay.conformance.context import Context
+from assay.conformance.harness.calls import calling
+from assay.conformance.harness.losses.component import LossComponent, as_tensors, to_float64
+from assay.conformance.harness.samples import Batch
+from assay.conformance.harness.strategies import placement, strategy_for
+from assay.conformance.model.errors import NotApplicable
+from assay.conformance.model.vocabulary import Mode
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Gradient:
+    """A loss, and how it changes with its predictions.
+
+    Attributes:
+      value: The loss, float64.
+      gradients: Of its sum with respect to each array of predictions; None where nothing connects them.
+    """
+
+    value: np.ndarray
+    gradients: tuple[np.ndarray | None, ...]
+
+
+def output(ctx: Context, loss: LossComponent, batch: Batch, weights: Any = None, *, mode: Mode | None = None) -> Any:
+    """Return what a loss returns for a batch, as a tensor.
+
+    Raises:
+      SubjectError: If the loss raises.
+    """
+    return _call(ctx, loss, "value", lambda: loss, batch, weights, mode)
+
+
+def value(
+    ctx: Context, loss: LossComponent, batch: Batch, weights: Any = None, *, mode: Mode | None = None
+) -> np.ndarray:
+    """Return what a loss returns for a batch, as float64.
+
+    Raises:
+      SubjectError: If the loss raises.
+    """
+    return np.asarray(to_float64(output(ctx, loss, batch, weights, mode=mode)))
+
+
+def gradient(
+    ctx: Context, loss: LossComponent, batch: Batch, weights: Any = None, *, mode: Mode | None = None
+) -> Gradient:
+    """Return a loss and the gradients of its sum with respect to the predictions.
+
+    Raises:
+      SubjectError: If the loss raises.
+    """
+    found, gradients = _call(ctx, loss, "gradient", lambda: _differentiated(loss), batch, weights, mode)
+    return Gradient(
+        np.asarray(to_float64(found)), tuple(None if g is None else np.asarray(to_float64(g)) for g in gradients)
+    )
+
+
+def replica_outputs(ctx: Context, loss: LossComponent, parts: Sequence[Batch]) -> list[np.ndarray]:
+    """Return what a loss returns on each replica, each given its own part of a global batch.
+
+    Raises:
+      NotRun: If there are not enough devices.
+      SubjectError: If the loss raises.
+    """
+    import tensorflow as tf
+
+    strategy = strategy_for(ctx.target, Mode.REPLICAS)
+
+    def whole() -> Any:
+        def step(y_true: Any, y_pred: Any) -> Any:
+            return tf.convert_to_tensor(loss(y_true, y_pred))
+
+        @tf.function(reduce_retracing=True)
+        def run(y_true: Any, y_pred: Any) -> Any:
+            return strategy.run(step, args=(y_true, y_pred))
+
+        return run
+
+    run = loss.compiled.setdefault("replicas", None) or whole()
+    loss.compiled["replicas"] = run
+    tensors = [as_tensors(part) for part in parts]
+    sizes = ", ".join(str(part.size) for part in parts)
+    with strategy.scope(), calling(f"the loss with reduction {loss.reduction} on replicas of {sizes} examples"):
+        sides = [
+            strategy.experimental_distribute_values_from_function(
+                lambda context, side=side: tensors[context.replica_id_in_sync_group][side]
+            )
+            for side in (0, 1)
+        ]
+        results = strategy.experimental_local_results(run(*sides))
+    return [np.asarray(to_float64(result)) for result in results]
+
+
+def _call(
+    ctx: Context,
+    loss: LossComponent,
+    what: str,
+    make: Callable[[], Callable[..., Any]],
+    batch: Batch,
+    weights: Any,
+    mode: Mode | None,
+) -> Any:
+    import tensorflow as tf
+
+    mode = mode or ctx.mode
+    y_true, y_pred = as_tensors(batch)
+    if mode is Mode.XLA and any(leaf.dtype == tf.string for leaf in tf.nest.flatten((y_true, y_pred))):
+        raise NotApplicable("The batch holds strings, which XLA cannot be given.")
+    key = (what, mode, weights is not None)
+    if key not in loss.compiled:
+        function = make()
+        if mode is not Mode.EAGER:
+            function = tf.function(function, jit_compile=True if mode is Mode.XLA else None)
+        loss.compiled[key] = function
+    weighted = "" if weights is None else f", weights {list(np.shape(weights))}"
+    arguments = (y_true, y_pred) if weights is None else (y_true, y_pred, tf.constant(weights, tf.float32))
+    doing = f"the loss with reduction {loss.reduction} on {batch.describe()}{weighted}, mode {mode},"
+    with placement(ctx.target, strategy_for(ctx.target, Mode.EAGER)), calling(doing):
+        return loss.compiled[key](*arguments)
+
+
+def _differentiated(loss: LossComponent) -> Callable[..., Any]:
+    import tensorflow as tf
+
+    def run(y_true: Any, y_pred: Any, weights: Any = None) -> Any:
+        with tf.GradientTape() as tape:
+            leaves = tf.nest.flatten(y_pred)
+            for leaf in leaves:
+                tape.watch(leaf)
+            found = tf.convert_to_tensor(loss(y_true, y_pred, weights))
+            total = tf.reduce_sum(found)
+        return found, [None if g is None else tf.convert_to_tensor(g) for g in tape.gradient(total, leaves)]
+
+    return run

@@ -1,0 +1,87 @@
+"""L204 ones-are-none: weights of one give what no weights give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from assay.conformance.context import Context
+from assay.conformance.harness import losses
+from assay.conformance.harness.samples import sample_of
+from assay.conformance.lazy import tf
+from assay.conformance.model import Level, Mode, Rule, Violation
+from assay.conformance.specimens import CROSS_ENTROPY, HUBER_LOSS, SoundCrossEntropy, SoundHuber
+
+RULE = Rule(
+    id="L204",
+    slug="ones-are-none",
+    level=Level.MUST,
+    requirement="Weights that are all one give exactly what no weights give, in every reduction.",
+    checks=(
+        "Calls the loss without weights and with ones in the shape of the unreduced values, as the factory makes it "
+        "and "
+        "with each reduction it has."
+    ),
+    why=(
+        "A pipeline that begins to send weights, all one at first, must not change the training run. When it does, the "
+        "divisor differs between the two paths, and the learning rate means something else."
+    ),
+    bad="""
+def __call__(self, y_true, y_pred, sample_weight=None):
+    losses = self.call(y_true, y_pred)
+    if sample_weight is None:
+        return tf.reduce_mean(losses)
+    return tf.reduce_sum(losses * sample_weight)  # another divisor
+""",
+    good="""
+def __call__(self, y_true, y_pred, sample_weight=None):
+    losses = self.call(y_true, y_pred)
+    if sample_weight is not None:
+        losses = losses * sample_weight
+    return tf.reduce_mean(losses)
+""",
+    modes=(Mode.EAGER,),
+    references=("scikit-learn/scikit-learn#11316",),
+)
+
+
+def check(ctx: Context) -> None:
+    """Compare weights of one with none."""
+    losses.require_weights(ctx)
+    batch = sample_of(ctx).grow(5)
+    if losses.has_reduction(ctx, losses.NONE):
+        shape: tuple[int, ...] = losses.value(ctx, losses.component(ctx, losses.NONE), batch).shape
+    else:
+        shape = (batch.size,)
+    ones = np.ones(shape, np.float32)
+    for reduction in (losses.DEFAULT, losses.NONE, losses.SUM, losses.MEAN):
+        if not losses.has_reduction(ctx, reduction):
+            continue
+        loss = losses.component(ctx, reduction)
+        expected, found = losses.value(ctx, loss, batch), losses.value(ctx, loss, batch, ones)
+        if found.shape != expected.shape or not ctx.tolerance("loss").allows(found, expected):
+            raise Violation(
+                f"with reduction {reduction}, weights of one {list(shape)} give {found.ravel()[:3].tolist()} of shape "
+                f"{list(found.shape)}, and no weights {expected.ravel()[:3].tolist()} of shape {list(expected.shape)}",
+                cause="weights take another path through the reduction, with another divisor or another shape",
+                fix="Multiply the values by the weights when there are any, and reduce both the same way.",
+            )
+
+
+class _SumsWhenWeighted(SoundCrossEntropy):
+    def reduce(self, losses: Any, weights: Any) -> Any:
+        if weights is not None and self.reduction == "sum_over_batch_size":
+            return tf.reduce_sum(losses)
+        return super().reduce(losses, weights)
+
+
+class _EpsilonInTheDivisor(SoundHuber):
+    def weigh(self, losses: Any, weights: Any) -> Any:
+        return losses if weights is None else losses * weights / (tf.reduce_mean(weights) + 1e-2)
+
+
+MUTANTS = (
+    CROSS_ENTROPY.replace(factory=_SumsWhenWeighted, name="sums when weighted"),
+    HUBER_LOSS.replace(factory=_EpsilonInTheDivisor, name="epsilon beside the weights"),
+)
+TWIN = CROSS_ENTROPY
