@@ -93,6 +93,8 @@ def kind_of(subject: Subject) -> Kind:
     known = subject.kind or (infer_kind(subject.factory) if inspect.isclass(subject.factory) else None)
     if known is not None:
         return known
+    if _takes_summary_dir(subject.factory):
+        return Kind.SUMMARY_MANAGER
     try:
         product = subject.factory()
     except Exception as exception:
@@ -120,7 +122,7 @@ def _as_subject(
                 f"{spec} is of type {type(value).__name__}; it must be a zero-argument factory, a Subject, or a list "
                 "of them."
             )
-        required = _required_arguments(value)
+        required = [] if _takes_summary_dir(value) else _required_arguments(value)
         if required and kind in (None, Kind.TASK) and (inspect.isclass(value) or kind is Kind.TASK):
             raise UsageError(
                 f"{spec} needs the arguments {', '.join(required)}; give a factory that takes none, such as a function "
@@ -133,6 +135,14 @@ def _as_subject(
         sample=value.sample if sample is None else sample,
         traits={**value.traits, **(traits or {})},
     )
+
+
+def _takes_summary_dir(factory: Any) -> bool:
+    """Whether a factory takes what those of summary managers are given."""
+    try:
+        return "summary_dir" in inspect.signature(factory).parameters
+    except (TypeError, ValueError):
+        return False
 
 
 def _required_arguments(factory: Any) -> list[str]:

@@ -57,11 +57,16 @@ _TABLE: dict[tuple[str | None, str, Target | None], Tolerance] = {
     (_ANY, "metrics", Target.GPU): Tolerance(1e-3, 1e-4, "TensorFloat-32 products keep 10 bits of mantissa"),
     (_ANY, "coupling", _ANY): Tolerance(1e-4, 1e-5, "sums of other examples in float32; coupling is far above"),
     (_ANY, "half loss", _ANY): Tolerance(6e-2, 2e-2, "bfloat16 predictions keep 8 bits; logits of a few units"),
+    ("L301", "differences", _ANY): Tolerance(
+        2e-2, 1e-3, "steps of 1e-2 and 5e-3: the second differs where the loss is smooth by the third derivative only"
+    ),
+    ("L301", "gradient", _ANY): Tolerance(2e-2, 3e-3, "float32 values rounded at 6e-8, divided by a step of 1e-2"),
     ("T109", "aux factor", _ANY): Tolerance(1e-2, 1e-2, "a wrong factor is far off; rounding of the loss is 1e-6"),
     ("T109", "regulariser", _ANY): Tolerance(5e-2, 5e-2, "what is left of the difference of two float32 gradients"),
     ("T107", "graph loss", _ANY): Tolerance(1e-3, 1e-5, "dropout or batch statistics change a loss by far more"),
     ("T104", "named factor", _ANY): Tolerance(2e-2, 2e-2, "decides between the words for a factor, not the outcome"),
     ("T104", "factor", _ANY): Tolerance(1e-2, 0.0, "a wrong factor is a whole number or its inverse; rounding is less"),
+    ("S110", "pixels", _ANY): Tolerance(0.0, 1.0, "floats in [0, 1] are rounded to one of 256 levels"),
 }
 
 

@@ -23,18 +23,16 @@ CASES = [
     case(
         manager(event_files.FlatTagManager, "groups as slashes"),
         fails="S101 S103 S105 S111",
-        may_fail="S104 S106 S109 S112 S113 S114",
     ),
     case(
         manager(event_files.LegacyWriterManager, "held back until close"),
-        fails="S103 S104 S105 S108 S111",
-        may_fail="S101 S106 S109 S112 S113 S114",  # nothing is there after a flush
+        fails="S103 S104 S105 S108 S111 S113",
     ),
     case(
         manager(event_files.writer_each_time, "a writer each time"),
         fails=f"{PLAIN} S112",
     ),
-    case(manager(event_files.step_at_birth, "step at birth"), fails=f"{PLAIN} S113", may_fail="S101 S106 S107"),
+    case(manager(event_files.step_at_birth, "step at birth"), fails=f"{PLAIN} S113", may_fail="S101 S107"),
     case(manager(text_files.JsonLinesManager, "json lines", reader=text_files.read_json_lines)),
     case(
         manager(text_files.NaiveJsonLinesManager, "json lines, naive", reader=text_files.read_json_lines),

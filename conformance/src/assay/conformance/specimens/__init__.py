@@ -19,6 +19,10 @@ from assay.conformance.specimens.loss_twins import IGNORING_LOSS as IGNORING_LOS
 from assay.conformance.specimens.loss_twins import PROBABILITY_LOSS as PROBABILITY_LOSS
 from assay.conformance.specimens.loss_twins import SOFT_LABEL_LOSS as SOFT_LABEL_LOSS
 from assay.conformance.specimens.loss_twins import SUMMING_LOSS as SUMMING_LOSS
+from assay.conformance.specimens.summaries import SoundImageManager as SoundImageManager
+from assay.conformance.specimens.summaries import SoundSummaryManager as SoundSummaryManager
+from assay.conformance.specimens.summary_twins import IMAGE_MANAGER as IMAGE_MANAGER
+from assay.conformance.specimens.summary_twins import SCALAR_MANAGER as SCALAR_MANAGER
 from assay.conformance.specimens.task import SoundTask as SoundTask
 from assay.conformance.specimens.twins import ALL_SPECIMENS as ALL_SPECIMENS
 from assay.conformance.specimens.twins import BATCH_NORM_TASK as BATCH_NORM_TASK

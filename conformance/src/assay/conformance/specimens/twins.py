@@ -10,6 +10,7 @@ from assay.conformance.model.kinds import Kind
 from assay.conformance.model.subject import Subject
 from assay.conformance.specimens.host_twins import HOST_SPECIMENS
 from assay.conformance.specimens.loss_twins import LOSS_SPECIMENS
+from assay.conformance.specimens.summary_twins import SUMMARY_SPECIMENS
 from assay.conformance.specimens.task import SoundTask
 
 
@@ -59,5 +60,13 @@ BATCH_NORM_TASK = Subject(
 DROPOUT_TASK = Subject(_with_dropout, kind=Kind.TASK, traits={"random_step": True}, name="sound task, dropout")
 """Draws random numbers in training, and none in validation."""
 
-ALL_SPECIMENS = (SOUND_TASK, CONFIGURED_TASK, BATCH_NORM_TASK, DROPOUT_TASK, *HOST_SPECIMENS, *LOSS_SPECIMENS)
+ALL_SPECIMENS = (
+    SOUND_TASK,
+    CONFIGURED_TASK,
+    BATCH_NORM_TASK,
+    DROPOUT_TASK,
+    *HOST_SPECIMENS,
+    *SUMMARY_SPECIMENS,
+    *LOSS_SPECIMENS,
+)
 """Every sound specimen: each must pass, or be exempt from, every rule of its kind."""

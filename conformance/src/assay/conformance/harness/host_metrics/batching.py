@@ -61,7 +61,7 @@ def empty_batch(layout: Layout, examples: Sequence[Example]) -> Pair | None:
     if layout.form is Form.LISTED:
         return [], []
     first = join(layout, examples[:1])
-    if layout.form is Form.ROWS and any(layout.sides[side].ragged for side in SIDES):
+    if layout.form is Form.ROWS and any(layout.sides[side].lists for side in SIDES):
         return None
     keep = {side: set(layout.sides[side].constant) for side in SIDES}
     sides = []
@@ -137,7 +137,7 @@ def _shapes(layout: Layout, example: Example) -> tuple[Any, ...]:
         here = layout.sides[side]
         free = here.padded or (layout.aligned and any(layout.sides[other].padded for other in SIDES))
         for path, leaf in example.sides[side].items():
-            if path not in here.constant and path not in here.ragged:
+            if path not in here.constant and path not in here.lists:
                 shape = np.shape(leaf)
                 alike.append((side, path, shape[1:] if path in here.slots and free else shape))
     return tuple(alike)
@@ -162,7 +162,7 @@ def _rows(
             leaves = [example.sides[side][path] for example in examples]
             if path in here.constant:
                 fields[path] = first
-            elif path in here.ragged:
+            elif path in here.lists:
                 fields[path] = leaves
             elif path == here.count:
                 numbers = [counts.get(side, len(example.sides[side][here.slots[0]])) for example in examples]

@@ -19,7 +19,8 @@ def flatten(side: Any) -> Fields:
     """Return the leaves of one side as NumPy arrays.
 
     Mappings are opened. A tuple holds the values of several replicas, and is joined. A list whose elements are not
-    alike (one array an example) stays a list of arrays; anything else becomes one array.
+    alike (one array an example) stays a list of arrays, and a list of texts stays as it is; anything else becomes one
+    array.
     """
     fields: Fields = {}
     _collect(side, (), fields)
@@ -54,7 +55,7 @@ def field_name(path: Path) -> str:
 
 
 def leaf(value: Any) -> Any:
-    """Return one value as a NumPy array, or as a list of arrays when its elements have different shapes."""
+    """Return one value as a NumPy array; as a list when it is one of texts, or of arrays of different shapes."""
     if isinstance(value, tuple) and value:
         parts = [leaf(part) for part in value]
         if isinstance(parts[0], list):
@@ -62,6 +63,8 @@ def leaf(value: Any) -> Any:
         return np.concatenate(parts)
     if hasattr(value, "numpy"):
         value = value.numpy()
+    if isinstance(value, list) and value and all(isinstance(element, str | bytes) for element in value):
+        return list(value)
     if isinstance(value, list) and any(np.ndim(_plain(element)) for element in value):
         elements = [np.asarray(_plain(element)) for element in value]
         return np.stack(elements) if len({element.shape for element in elements}) == 1 else elements

@@ -45,7 +45,8 @@ def _rows_of(side: str, batches: Sequence[Batch], traits: Mapping[str, Any]) -> 
     if count is None and mask is not None and np.ndim(columns[0][mask]) == 2:
         slots = _as_wide_as(mask, rows, columns)
     slots = slots or _declared_all(traits, "slot_fields", rows) or _boxes(rows, columns)
-    ragged = tuple(path for path in rows if any(isinstance(column[path], list) for column in columns))
+    lists = tuple(path for path in rows if any(isinstance(column[path], list) for column in columns))
+    ragged = [path for path in lists if any(np.ndim(entry) for column in columns for entry in column[path])]
     return SideLayout(
         rows=tuple(rows),
         slots=tuple(dict.fromkeys([*slots, *ragged])),
@@ -53,7 +54,7 @@ def _rows_of(side: str, batches: Sequence[Batch], traits: Mapping[str, Any]) -> 
         count=count,
         mask=mask,
         constant=tuple(constant),
-        ragged=ragged,
+        lists=lists,
         fillers=_fillers(slots, count, columns) if count is not None else {},
         scores=_scores(rows, columns),
     )

@@ -31,7 +31,7 @@ class SideLayout:
       count: The field with the number of slots in use.
       mask: The field that is false where there is padding: `[batch, slots]`, or of the shape of a label map.
       constant: Fields that have nothing to do with examples, given as they come.
-      ragged: Slot fields that are a list of one array an example.
+      lists: Row fields that are a list with one entry an example: a text, or an array of its own length.
       fillers: What the sample's own padding holds.
       scores: Float fields whose values rank things.
     """
@@ -42,7 +42,7 @@ class SideLayout:
     count: Path | None = None
     mask: Path | None = None
     constant: tuple[Path, ...] = ()
-    ragged: tuple[Path, ...] = ()
+    lists: tuple[Path, ...] = ()
     fillers: Mapping[Path, object] = dataclasses.field(default_factory=dict)
     scores: tuple[Path, ...] = ()
 

@@ -21,9 +21,9 @@ RULE = Rule(
     requirement="A result is a number, or a dict of text keys to numbers, finite and as `json.dumps` takes them.",
     checks=(
         "Encodes the result of the sample, of no data, of each of the first examples alone, and of examples whose "
-        "objects or predictions are all gone, with `json.dumps(result, allow_nan=False)`. Every value must be an int, a "
-        "float or a bool (NumPy's float64 is a float, its float32 and int64 are not), every key a text. A number that "
-        "the data does not define is the declared `undefined_value`, -1 by custom; NaN only where that trait says so."
+        "objects or predictions are all gone, with `json.dumps(result, allow_nan=False)`. Every value must be an int, "
+        "a float or a bool (NumPy's float64 is a float, its float32 and int64 are not), every key a text. What the "
+        "data does not define is the declared `undefined_value`, -1 by custom; NaN only where that trait says so."
     ),
     why=(
         "Results go to JSON: the record of the best checkpoint, an experiment tracker, a dashboard. A float32 raises "

@@ -1,0 +1,1 @@
+"""The rules for summary managers."""
