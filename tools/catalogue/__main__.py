@@ -1,9 +1,10 @@
 """Rebuild the generated pages: the rule pages from the rule files, and the kill table from a run.
 
 ```
-python -m tools.catalogue            rebuild everything (a few minutes: it runs every mutant and twin, twice)
-python -m tools.catalogue --pages    rebuild the rule pages only (a second)
-python -m tools.catalogue --check    change nothing; exit with 1 and name what is stale
+python -m tools.catalogue               rebuild everything (minutes: it runs every mutant and twin, twice)
+python -m tools.catalogue --kind task   rebuild the rule pages, and the kill table's section of a kind
+python -m tools.catalogue --pages       rebuild the rule pages only (a second)
+python -m tools.catalogue --check       change nothing; exit with 1 and name what is stale
 ```
 """
 
@@ -12,6 +13,8 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+
+from assay.conformance import Kind
 
 from tools.catalogue.kill_table import kill_table, stale_rows
 from tools.catalogue.pages import rule_pages
@@ -26,6 +29,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.catalogue", description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing; name what is stale")
     parser.add_argument("--pages", action="store_true", help="leave the kill table, which takes a run, alone")
+    parser.add_argument("--kind", action="append", choices=list(Kind), help="run this kind's mutants and twins only")
     options = parser.parse_args()
     if options.check:
         stale = stale_files()
@@ -36,7 +40,9 @@ def main() -> int:
         return 1 if stale else 0
     write_pages()
     if not options.pages:
-        KILL_TABLE.write_text(kill_table(), encoding="utf-8")
+        page = KILL_TABLE.read_text(encoding="utf-8") if KILL_TABLE.is_file() else ""
+        kinds = None if options.kind is None else [Kind(name) for name in options.kind]
+        KILL_TABLE.write_text(kill_table(page, kinds), encoding="utf-8")
         print(f"wrote {KILL_TABLE.relative_to(DOCS.parent)}")
     return 0
 

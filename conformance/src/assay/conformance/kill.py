@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
 from typing import Any
 
 from assay.conformance.model.kinds import Kind
-from assay.conformance.model.rule import RegisteredRule
 from assay.conformance.model.subject import Subject
 from assay.conformance.model.vocabulary import Outcome
 from assay.conformance.registry import all_rules, rules_for
@@ -53,24 +51,24 @@ class TwinRow:
     unsound: tuple[str, ...]
 
 
-def mutant_rows(entries: Iterable[RegisteredRule] | None = None) -> list[MutantRow]:
-    """Run every rule on its own mutants."""
+def mutant_rows(kind: Kind) -> list[MutantRow]:
+    """Run every rule of a kind on its own mutants."""
     rows = []
-    for entry in all_rules() if entries is None else entries:
-        for mutant in entry.mutants:
+    for entry in all_rules():
+        for mutant in entry.mutants if entry.rule.kind is kind else ():
             session = Session(mutant)
             outcomes = {
-                mode.value: run_rule(entry, session, kind=entry.rule.kind, mode=mode).outcome.value
+                mode.value: run_rule(entry, session, kind=mutant.kind or kind, mode=mode).outcome.value
                 for mode in entry.rule.modes
             }
             rows.append(MutantRow(rule=entry.rule.id, slug=entry.rule.slug, mutant=mutant.name, outcomes=outcomes))
     return rows
 
 
-def twin_rows(entries: Iterable[RegisteredRule] | None = None) -> list[TwinRow]:
-    """Run every rule on every twin of its kind; the runs of one twin are shared between the rules."""
+def twin_rows(kind: Kind) -> list[TwinRow]:
+    """Run every rule that a kind promises on every twin of the kind; the runs of one twin are shared between them."""
     rows = []
-    for twin, kind in all_twins(entries):
+    for twin in [one for one, its_kind in all_twins() if its_kind is kind]:
         session = Session(twin)
         counts: dict[str, int] = {}
         unsound = []
@@ -84,10 +82,10 @@ def twin_rows(entries: Iterable[RegisteredRule] | None = None) -> list[TwinRow]:
     return rows
 
 
-def all_twins(entries: Iterable[RegisteredRule] | None = None) -> list[tuple[Subject, Kind]]:
+def all_twins() -> list[tuple[Subject, Kind]]:
     """Return the specimens and the distinct twins of the rules, each with its kind."""
     distinct = {id(one): (one, one.kind) for one in ALL_SPECIMENS if one.kind is not None}
-    for entry in all_rules() if entries is None else entries:
+    for entry in all_rules():
         distinct.setdefault(id(entry.twin), (entry.twin, entry.twin.kind or entry.rule.kind))
     return list(distinct.values())
 
