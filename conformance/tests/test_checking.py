@@ -64,13 +64,19 @@ def test_target_that_is_not_here_is_not_run_with_the_reason():
         ({"modes": ["egaer"]}, "no mode 'egaer'; the nearest is 'eager'"),
         ({"select": ["T000"], "modes": ["replicas"]}, "No rule is left to run"),
         ({"kind": "tsk"}, "no kind 'tsk'; the nearest is 'task'"),
-        ({"kind": "loss"}, "no rules for subjects of kind loss"),
         ({"traits": {"mixes_examples": True}}, "belongs to subjects of kind loss"),
     ],
 )
 def test_what_cannot_be_done_is_a_usage_error(options, message):
     with pytest.raises(UsageError, match=message):
         check(SoundTask, **options)
+
+
+def test_kind_without_rules_is_a_usage_error(monkeypatch):
+    monkeypatch.setattr("assay.conformance.checking.rules_for", lambda kind: ())
+
+    with pytest.raises(UsageError, match="no rules for subjects of kind task"):
+        check(SoundTask)
 
 
 def test_same_seed_gives_the_same_results():

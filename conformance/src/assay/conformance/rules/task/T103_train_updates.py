@@ -40,8 +40,10 @@ RULE = Rule(
         "comparison of checkpoints to find out, and nobody makes one."
     ),
     bad="""
-def __init__(self, ...):
-    self._variables = [v for v in self.backbone.trainable_variables]  # the head is not among them
+def build_model(self):
+    model = ResNetWithHead(self.task_config)
+    self._variables = list(model.backbone.trainable_variables)       # the head is not among them
+    return model
 
 def train_step(self, inputs, model, optimizer, metrics=None):
     ...
