@@ -49,12 +49,16 @@ class CocoEvaluator:
             groundtruth = COCO()
             groundtruth.dataset = self._dataset()
             groundtruth.createIndex()
-            scorer = COCOeval(groundtruth, groundtruth.loadRes(self._detections()), "bbox")
-            scorer.params.imgIds = sorted(groundtruth.imgs)
+            detections = self._detections()
+            scorer = COCOeval(groundtruth, groundtruth.loadRes(detections), "bbox")
+            scorer.params.imgIds = self.image_ids(groundtruth, detections)
             scorer.evaluate()
             scorer.accumulate()
             scorer.summarize()
         return dict(zip(NAMES, scorer.stats.astype(np.float32), strict=True))
+
+    def image_ids(self, groundtruth, detections):
+        return sorted(groundtruth.imgs)
 
     def _dataset(self):
         images, annotations = [], []
@@ -106,6 +110,19 @@ class CocoEvaluator:
         if isinstance(value, tuple):
             return np.concatenate([np.asarray(part) for part in value])
         return np.asarray(value)
+
+
+class TensorCocoEvaluator(CocoEvaluator):
+    """Takes what the evaluation step returns, which is tensors, and scores the images that have a prediction."""
+
+    def image_ids(self, groundtruth, detections):
+        return sorted({detection["image_id"] for detection in detections})
+
+    @staticmethod
+    def _to_numpy(value):
+        if isinstance(value, tuple):
+            return np.concatenate([part.numpy() for part in value])
+        return value.numpy()
 
 
 class MendedCocoEvaluator(CocoEvaluator):
@@ -223,6 +240,18 @@ CASES = (
         case(
             Subject(CocoEvaluator, scenes(), kind=Kind.PYTHON_METRIC, name="coco evaluator, undeclared reset"),
             fails="H102 H103 H104 H106 H202 H203 H206",
+        ),
+        case(
+            Subject(
+                TensorCocoEvaluator,
+                scenes(),
+                kind=Kind.PYTHON_METRIC,
+                traits={"result_resets": True},
+                name="coco evaluator, tensors only",
+            ),
+            # As above; arrays have no numpy(), and an image in a batch without any detection is not scored.
+            fails="H101 H102 H103 H106 H202 H203 H206 H207",
+            may_fail="H205",
         ),
         case(Subject(MendedCocoEvaluator, scenes(), kind=Kind.PYTHON_METRIC, name="coco evaluator, mended")),
     ]

@@ -13,7 +13,7 @@ class OrbitLikeManager:
         self._enabled = summary_dir is not None
         self._summary_dir = summary_dir
         self._summary_fn = summary_fn
-        self._global_step = global_step
+        self._global_step = tf.summary.experimental.get_step() if global_step is None else global_step
         self._writers = {}
 
     def summary_writer(self, relative_path=""):

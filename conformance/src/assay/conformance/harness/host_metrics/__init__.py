@@ -14,6 +14,7 @@ from assay.conformance.harness.host_metrics.examples import without_objects as w
 from assay.conformance.harness.host_metrics.fields import GROUNDTRUTHS as GROUNDTRUTHS
 from assay.conformance.harness.host_metrics.fields import PREDICTIONS as PREDICTIONS
 from assay.conformance.harness.host_metrics.fields import SIDES as SIDES
+from assay.conformance.harness.host_metrics.fields import as_tensors as as_tensors
 from assay.conformance.harness.host_metrics.fields import field_name as field_name
 from assay.conformance.harness.host_metrics.fields import flatten as flatten
 from assay.conformance.harness.host_metrics.fields import map_leaves as map_leaves
@@ -22,8 +23,10 @@ from assay.conformance.harness.host_metrics.layout import Form as Form
 from assay.conformance.harness.host_metrics.layout import Layout as Layout
 from assay.conformance.harness.host_metrics.outcomes import Outcome as Outcome
 from assay.conformance.harness.host_metrics.outcomes import outcome_of as outcome_of
+from assay.conformance.harness.host_metrics.runs import Handed as Handed
 from assay.conformance.harness.host_metrics.runs import baseline as baseline
 from assay.conformance.harness.host_metrics.runs import describe_batch as describe_batch
+from assay.conformance.harness.host_metrics.runs import hand_over as hand_over
 from assay.conformance.harness.host_metrics.runs import make_metric as make_metric
 from assay.conformance.harness.host_metrics.runs import quietly as quietly
 from assay.conformance.harness.host_metrics.runs import reset_of as reset_of
@@ -31,6 +34,7 @@ from assay.conformance.harness.host_metrics.runs import result as result
 from assay.conformance.harness.host_metrics.runs import scores_of as scores_of
 from assay.conformance.harness.host_metrics.runs import scores_of_examples as scores_of_examples
 from assay.conformance.harness.host_metrics.runs import seeded as seeded
+from assay.conformance.harness.host_metrics.runs import takes as takes
 from assay.conformance.harness.host_metrics.runs import update as update
 from assay.conformance.harness.host_metrics.sample import examples_of as examples_of
 from assay.conformance.harness.host_metrics.sample import sample_batches as sample_batches

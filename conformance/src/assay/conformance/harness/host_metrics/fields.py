@@ -49,6 +49,25 @@ def map_leaves(change: Callable[[np.ndarray], Any], side: Any) -> Any:
     return change(side) if isinstance(side, np.ndarray) else side
 
 
+def as_tensors(side: Any) -> Any:
+    """Return a side with every array as an eager tensor."""
+    import tensorflow as tf
+
+    def convert(array: np.ndarray) -> Any:
+        return tf.convert_to_tensor(array.tolist() if array.dtype.kind == "O" else array)
+
+    return map_leaves(convert, side)
+
+
+def holds_tensors(side: Any) -> bool:
+    """Whether any value of a side is a tensor: something with `numpy()` that is no array."""
+    if isinstance(side, Mapping):
+        return any(holds_tensors(value) for value in side.values())
+    if isinstance(side, list | tuple):
+        return any(holds_tensors(value) for value in side)
+    return callable(getattr(side, "numpy", None)) and not isinstance(side, np.ndarray)
+
+
 def field_name(path: Path) -> str:
     """Return what messages call a field."""
     return "/".join(map(str, path))
@@ -61,8 +80,7 @@ def leaf(value: Any) -> Any:
         if isinstance(parts[0], list):
             return [element for part in parts for element in part]
         return np.concatenate(parts)
-    if hasattr(value, "numpy"):
-        value = value.numpy()
+    value = _plain(value)
     if isinstance(value, list) and value and all(isinstance(element, str | bytes) for element in value):
         return list(value)
     if isinstance(value, list) and any(np.ndim(_plain(element)) for element in value):

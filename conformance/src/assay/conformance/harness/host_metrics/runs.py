@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import random
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,8 +14,8 @@ from assay.conformance.context import Context
 from assay.conformance.harness.calls import calling
 from assay.conformance.harness.host_metrics.batching import Junk, Pair, join
 from assay.conformance.harness.host_metrics.examples import Example
-from assay.conformance.harness.host_metrics.fields import map_leaves
-from assay.conformance.harness.host_metrics.sample import examples_of, sample_of
+from assay.conformance.harness.host_metrics.fields import as_tensors, map_leaves
+from assay.conformance.harness.host_metrics.sample import examples_of, given_as_tensors, sample_batches, sample_of
 from assay.conformance.harness.host_metrics.scores import Scores, as_scores, differing
 from assay.conformance.model.errors import NotApplicable
 
@@ -37,15 +38,49 @@ def reset_of(metric: Any) -> Callable[[], Any] | None:
     return next((getattr(metric, name) for name in RESETS if callable(getattr(metric, name, None))), None)
 
 
-def update(metric: Any, pair: Pair, what: str = "a batch") -> None:
+class Handed(enum.StrEnum):
+    """As what a metric is handed its batches."""
+
+    ARRAYS = "NumPy arrays"
+    TENSORS = "tensors"
+
+
+def takes(ctx: Context) -> tuple[Handed, ...]:
+    """Return as what the metric takes a batch of the sample: the kind that the sample has, then the other one.
+
+    A metric that calls `.numpy()` takes tensors only, whatever its sample holds. When neither works it is the sample's
+    own kind, so that what is said is about that.
+    """
+
+    def probe() -> tuple[Handed, ...]:
+        kinds = (Handed.TENSORS, Handed.ARRAYS) if given_as_tensors(ctx) else (Handed.ARRAYS, Handed.TENSORS)
+        taken = []
+        for kind in kinds:
+            metric = make_metric(ctx)
+            with contextlib.suppress(Exception), seeded(ctx.seed), quietly():
+                metric.update_state(*hand_over(sample_batches(ctx)[0], kind))
+                taken.append(kind)
+        return tuple(taken) or kinds[:1]
+
+    return ctx.share("host metric takes", probe)
+
+
+def hand_over(pair: Pair, kind: Handed) -> Pair:
+    """Return a copy of a batch as arrays, or as tensors."""
+    truth, found = (map_leaves(np.copy, side) for side in pair)
+    return (as_tensors(truth), as_tensors(found)) if kind is Handed.TENSORS else (truth, found)
+
+
+def update(ctx: Context, metric: Any, pair: Pair, what: str = "a batch") -> None:
     """Give a metric one batch, as copies that it may do with what it likes.
 
     Raises:
       SubjectError: If the metric raises.
     """
-    truth, found = (map_leaves(np.copy, side) for side in pair)
-    with calling(f"update_state with {what} ({describe_batch(pair)})"), quietly():
-        metric.update_state(truth, found)
+    kind = takes(ctx)[0]
+    given = hand_over(pair, kind)
+    with calling(f"update_state with {what} ({kind}: {describe_batch(pair)})"), quietly():
+        metric.update_state(*given)
 
 
 def result(metric: Any, what: str = "result()") -> Scores:
@@ -69,7 +104,7 @@ def scores_of(ctx: Context, pairs: Sequence[Pair], *, seed: int = 0) -> Scores:
     with seeded(ctx.seed + seed):
         metric = make_metric(ctx)
         for number, pair in enumerate(pairs, start=1):
-            update(metric, pair, f"batch {number} of {len(pairs)}")
+            update(ctx, metric, pair, f"batch {number} of {len(pairs)}")
         return result(metric)
 
 

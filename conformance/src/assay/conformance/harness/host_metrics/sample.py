@@ -10,7 +10,15 @@ import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness.host_metrics.batching import Pair, split
 from assay.conformance.harness.host_metrics.examples import Example
-from assay.conformance.harness.host_metrics.fields import GROUNDTRUTHS, PREDICTIONS, SIDES, Fields, flatten, rebuild
+from assay.conformance.harness.host_metrics.fields import (
+    GROUNDTRUTHS,
+    PREDICTIONS,
+    SIDES,
+    Fields,
+    flatten,
+    holds_tensors,
+    rebuild,
+)
 from assay.conformance.harness.host_metrics.inference import check_declared, infer_flat, infer_listed, infer_rows
 from assay.conformance.harness.host_metrics.layout import Layout
 from assay.conformance.model.errors import NotRun, UsageError
@@ -58,6 +66,15 @@ def sample_batches(ctx: Context) -> tuple[Pair, ...]:
         return tuple((_as_arrays(truth), _as_arrays(found)) for truth, found in _pairs(ctx.subject.sample))
 
     return ctx.share("host metric batches", read)
+
+
+def given_as_tensors(ctx: Context) -> bool:
+    """Whether the sample holds tensors: then that is what the metric is used to."""
+
+    def look() -> bool:
+        return any(holds_tensors(side) for pair in _pairs(ctx.subject.sample) for side in pair)
+
+    return bool(ctx.share("host metric sample of tensors", look))
 
 
 def sample_of(ctx: Context) -> Sample:

@@ -127,12 +127,13 @@ def sandbox() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def managed(ctx: Context, directory: Path | None, **options: Any) -> Iterator[Managed]:
+def managed(ctx: Context, directory: Path | None, *, stepless: bool = False, **options: Any) -> Iterator[Managed]:
     """Make a manager, and close it at the end.
 
     Args:
       ctx: The check's context.
       directory: The summary directory; None disables the manager.
+      stepless: Give it no step at all: neither an argument nor a default one.
       **options: More arguments for the factory; those that it does not take are left out.
 
     Raises:
@@ -143,9 +144,10 @@ def managed(ctx: Context, directory: Path | None, **options: Any) -> Iterator[Ma
     before = tf.summary.experimental.get_step()
     step = tf.Variable(0, dtype=tf.int64, trainable=False)
     try:
-        tf.summary.experimental.set_step(step)
+        tf.summary.experimental.set_step(None if stepless else step)
         known = parameters(ctx)
-        given = {name: value for name, value in {GLOBAL_STEP: step, **options}.items() if name in known}
+        steps = {GLOBAL_STEP: None if stepless else step}
+        given = {name: value for name, value in {**steps, **options}.items() if name in known}
         manager = make_manager(ctx, directory, **given)
         one = Managed(ctx, manager, directory, step, _drive(manager, known))
         try:

@@ -57,7 +57,7 @@ def check(ctx: Context) -> None:
             fix="Return an object with `update_state(groundtruths, predictions)`, `result()` and `reset_state()`.",
         )
     for number, batch in enumerate(batches, start=1):
-        host_metrics.update(metric, batch, f"batch {number} of {len(batches)} of the sample")
+        host_metrics.update(ctx, metric, batch, f"batch {number} of {len(batches)} of the sample")
     scores = host_metrics.result(metric, "result() after the whole sample")
     if not scores or all(value is None for value in scores.values()):
         raise Violation(

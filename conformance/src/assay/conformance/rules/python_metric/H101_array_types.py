@@ -9,8 +9,8 @@ import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness import host_metrics
 from assay.conformance.harness.calls import calling
+from assay.conformance.harness.host_metrics import Handed
 from assay.conformance.harness.refusals import is_refusal
-from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, SubjectError, Violation
 from assay.conformance.specimens import DETECTION_METRIC, SoundDetectionMetric
 
@@ -50,19 +50,21 @@ Convert = Callable[[np.ndarray], Any]
 
 
 def check(ctx: Context) -> None:
-    """Compare each way of handing over the arrays with NumPy arrays."""
+    """Compare each way of handing over the arrays with the one that the sample has."""
     host_metrics.baseline(ctx)  # two equal runs agree
     batches = host_metrics.sample_batches(ctx)
-    expected = _scores(ctx, batches, lambda array: array, "NumPy arrays")
+    own = host_metrics.takes(ctx)[0]
+    plain: dict[str, Convert] = {Handed.ARRAYS: lambda array: array, Handed.TENSORS: host_metrics.as_tensors}
+    expected = _scores(ctx, batches, plain[own], own)
     layout = host_metrics.sample_of(ctx).layout
-    ways = {"tensors": _as_tensor}
+    ways = {what: convert for what, convert in plain.items() if what != own}
     if layout.form is host_metrics.Form.ROWS and not _has_other_leaves(batches):
         ways |= {
             "tuples of one array": lambda array: (array,),
             "tuples of two arrays": lambda array: _parts(array, (len(array) + 1) // 2),
             "tuples of two arrays, the second one empty": lambda array: _parts(array, len(array)),
             "tuples of two tensors": lambda array: tuple(
-                _as_tensor(part) for part in _parts(array, (len(array) + 1) // 2)
+                host_metrics.as_tensors(part) for part in _parts(array, (len(array) + 1) // 2)
             ),
         }
     refused = {}
@@ -77,7 +79,7 @@ def check(ctx: Context) -> None:
         differing = host_metrics.differing(actual, expected, ctx.tolerance("metrics"))
         if differing:
             raise Violation(
-                f"with {what}, {host_metrics.describe(actual, expected, differing)} with NumPy arrays",
+                f"with {what}, {host_metrics.describe(actual, expected, differing)} with {own}",
                 cause="a tuple was stacked to a new axis, or only the values of one replica were used"
                 if "tuple" in what
                 else "tensors take another path through the metric than arrays",
@@ -85,7 +87,7 @@ def check(ctx: Context) -> None:
             )
     if len(refused) == len(ways):
         first = next(iter(refused.items()))
-        raise NotApplicable(f"The metric takes NumPy arrays only; of {first[0]} it says: {first[1]}")
+        raise NotApplicable(f"The metric takes {own} only; of {first[0]} it says: {first[1]}")
 
 
 def _scores(ctx: Context, batches: Any, convert: Convert, what: str) -> host_metrics.Scores:
@@ -96,10 +98,6 @@ def _scores(ctx: Context, batches: Any, convert: Convert, what: str) -> host_met
             with calling(f"update_state with {what} (batch {number})"), host_metrics.quietly():
                 metric.update_state(*sides)
         return host_metrics.result(metric, f"result() after {what}")
-
-
-def _as_tensor(array: np.ndarray) -> Any:
-    return tf.convert_to_tensor(array.tolist() if array.dtype.kind == "O" else array)
 
 
 def _parts(array: np.ndarray, first: int) -> tuple[np.ndarray, np.ndarray]:

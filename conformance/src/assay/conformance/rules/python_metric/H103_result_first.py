@@ -55,7 +55,7 @@ def check(ctx: Context) -> None:
     batches = host_metrics.join(host_metrics.sample_of(ctx).layout, host_metrics.examples_of(ctx))
     with host_metrics.seeded(ctx.seed):
         for batch in batches:
-            host_metrics.update(metric, batch, "the sample, after a first result()")
+            host_metrics.update(ctx, metric, batch, "the sample, after a first result()")
         actual = host_metrics.result(metric, "result() after an early result() and the sample")
     differing = host_metrics.differing(actual, expected, ctx.tolerance("metrics"))
     if differing:

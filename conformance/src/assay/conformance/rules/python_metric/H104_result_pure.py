@@ -91,7 +91,7 @@ class _Runs:
         for number in numbers:
             with host_metrics.seeded(self.ctx.seed + number):
                 for batch in self.parts[number]:
-                    host_metrics.update(metric, batch, f"part {number + 1} of the sample")
+                    host_metrics.update(self.ctx, metric, batch, f"part {number + 1} of the sample")
 
 
 def _check_twice(ctx: Context, runs: _Runs) -> None:

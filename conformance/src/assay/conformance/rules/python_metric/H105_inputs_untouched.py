@@ -9,6 +9,7 @@ import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness import host_metrics
 from assay.conformance.harness.calls import calling
+from assay.conformance.harness.host_metrics import Handed
 from assay.conformance.model import Level, Mode, Rule, Violation
 from assay.conformance.specimens import DETECTION_METRIC, SoundDetectionMetric
 
@@ -42,9 +43,9 @@ def update_state(self, groundtruths, predictions):
 
 def check(ctx: Context) -> None:
     """Compare each batch with a copy of it, after the updates and after the result."""
-    batches = [
-        tuple(host_metrics.map_leaves(np.copy, side) for side in batch) for batch in host_metrics.sample_batches(ctx)
-    ]
+    kinds = host_metrics.takes(ctx)
+    kind = Handed.ARRAYS if Handed.ARRAYS in kinds else kinds[0]  # an array can be changed, a tensor cannot
+    batches = [host_metrics.hand_over(batch, kind) for batch in host_metrics.sample_batches(ctx)]
     before = [_snapshot(batch) for batch in batches]
     metric = host_metrics.make_metric(ctx)
     with host_metrics.seeded(ctx.seed):
@@ -82,7 +83,7 @@ def _contents(node: Any) -> Any:
         return {key: id(entry) for key, entry in node.items()}
     if isinstance(node, list):
         return [id(entry) for entry in node]
-    return np.copy(node)
+    return np.copy(node) if isinstance(node, np.ndarray) else None
 
 
 def _compare(batch: Any, before: Snapshot, what: str) -> None:

@@ -69,7 +69,7 @@ def _check(ctx: Context, batches: Any, what: str, *, required: bool = False, fin
         with host_metrics.seeded(ctx.seed):
             metric = host_metrics.make_metric(ctx)
             for batch in batches:
-                host_metrics.update(metric, batch, what)
+                host_metrics.update(ctx, metric, batch, what)
             with calling(f"result() of {what}"), host_metrics.quietly():
                 result = metric.result()
     except SubjectError:

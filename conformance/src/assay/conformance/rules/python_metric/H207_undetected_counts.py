@@ -16,9 +16,10 @@ RULE = Rule(
     level=Level.MUST,
     requirement="An example with groundtruth in which nothing was predicted counts: its objects are missed ones.",
     checks=(
-        "Takes all predictions of one example away, and compares with leaving the example out: the two must differ for "
-        "some example. Whether missed objects matter to the metric at all (they do not to a precision) is found out "
-        "first, by adding objects to examples that keep one prediction each."
+        "Takes all predictions of one example away, in a batch with others and in one of its own that has no slot, and "
+        "compares with leaving the example out: the two must differ for some example. Whether missed objects matter to "
+        "the metric at all (they do not to a precision) is found out first, by adding objects to examples that keep "
+        "one prediction each."
     ),
     why=(
         "An evaluator that is driven by its predictions never meets the images without any. Recall and average "
@@ -37,6 +38,8 @@ total = sum(len(boxes) for boxes in objects.values())
 )
 
 TRIES = 6
+AMONG_OTHERS, ALONE = "in a batch with others", "in a batch of its own, without a slot"
+PLACES = (AMONG_OTHERS, ALONE)
 
 
 def check(ctx: Context) -> None:
@@ -54,23 +57,26 @@ def check(ctx: Context) -> None:
     ][:TRIES]
     if not _misses_matter(ctx):
         raise NotApplicable("Objects that are not found do not change the result, which looks at predictions alone.")
-    same = None
-    for number in candidates:
-        rest = [example for index, example in enumerate(examples) if index != number]
-        silent = host_metrics.without_objects(layout, examples[number], PREDICTIONS)
-        left_out = host_metrics.scores_of_examples(ctx, rest)
-        kept = host_metrics.scores_of_examples(ctx, [*examples[:number], silent, *examples[number + 1 :]])
-        if host_metrics.differing(kept, left_out, ctx.tolerance("metrics")):
-            return
-        same = kept
-    if same is not None:
-        shown = ", ".join(f"{name} = {value}" for name, value in list(same.items())[:3])
+    unseen = [where for where in PLACES if not any(_counts(ctx, number, where) for number in candidates)]
+    if candidates and unseen:
         raise Violation(
-            f"for each of {len(candidates)} examples, taking its predictions away gives the same as leaving the "
-            f"example out ({shown} for the last one)",
+            f"for each of {len(candidates)} examples, taking its predictions away ({' and '.join(unseen)}) gives the "
+            "same result as leaving the example out",
             cause="examples are visited through their predictions, or skipped when they have none",
             fix="Count the objects of every example that comes, before looking at its predictions.",
         )
+
+
+def _counts(ctx: Context, number: int, where: str) -> bool:
+    """Whether an example without predictions makes another result than no example."""
+    layout, examples = host_metrics.sample_of(ctx).layout, host_metrics.examples_of(ctx)
+    rest = [example for index, example in enumerate(examples) if index != number]
+    silent = host_metrics.without_objects(layout, examples[number], PREDICTIONS)
+    others = host_metrics.join(layout, rest)
+    alone = [*others, *host_metrics.join(layout, [silent])]
+    kept = host_metrics.scores_of(ctx, host_metrics.join(layout, [*rest, silent]) if where == AMONG_OTHERS else alone)
+    left_out = ctx.share(("host metric without", number), lambda: host_metrics.scores_of(ctx, others))
+    return bool(host_metrics.differing(kept, left_out, ctx.tolerance("metrics")))
 
 
 def _misses_matter(ctx: Context) -> bool:

@@ -6,7 +6,6 @@ from typing import Any
 
 from assay.conformance.context import Context
 from assay.conformance.harness import summaries
-from assay.conformance.harness.refusals import names
 from assay.conformance.harness.summaries import Drive
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, SubjectError, Violation
@@ -72,28 +71,21 @@ def check(ctx: Context) -> None:
 
 
 def _check_without_step(ctx: Context, directory: Any) -> None:
-    before = tf.summary.experimental.get_step()
     try:
-        tf.summary.experimental.set_step(None)
-        try:
-            with summaries.managed(ctx, directory, global_step=None) as one:
-                tf.summary.experimental.set_step(None)
-                if one.drive is Drive.ATTRIBUTE:
-                    return  # it has a step of its own, always
-                one.write_without_step({TAG: 1.0})
-                actual = summaries.as_ledger(one.finish())
-        except SubjectError as error:
-            if "step" in str(error.original).casefold() or names(error.original, "global_step"):
-                return
-            said = " ".join(str(error.original).split())
-            raise Violation(
-                f"without a step the manager raised {type(error.original).__name__}: {said[:160]}, which does not say "
-                "so",
-                cause="None is converted to a number, or compared with one",
-                fix="Check the step before anything else, and say where it can be given.",
-            ) from error
-    finally:
-        tf.summary.experimental.set_step(before)
+        with summaries.managed(ctx, directory, stepless=True) as one:
+            if one.drive is Drive.ATTRIBUTE:
+                return  # it has a step of its own, always
+            one.write_without_step({TAG: 1.0})
+            actual = summaries.as_ledger(one.finish())
+    except SubjectError as error:
+        if "step" in str(error.original).casefold():
+            return
+        said = " ".join(str(error.original).split())
+        raise Violation(
+            f"without a step the manager raised {type(error.original).__name__}: {said[:160]}, which does not say so",
+            cause="None is converted to a number, or compared with one",
+            fix="Check the step before anything else, and say where it can be given.",
+        ) from error
     there = ", ".join(summaries.name_of(key) for key in actual)
     raise Violation(
         f"without a step, {there or 'nothing'} was written, and nothing was said",
