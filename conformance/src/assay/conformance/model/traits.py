@@ -39,6 +39,7 @@ class Trait:
 _LOSSES = (Kind.LOSS,)
 _METRICS = (Kind.KERAS_METRIC, Kind.PYTHON_METRIC)
 _LOSSES_AND_KERAS_METRICS = (Kind.LOSS, Kind.KERAS_METRIC)
+_LOSSES_AND_KERAS_METRICS = (Kind.LOSS, Kind.KERAS_METRIC)
 _HOST_METRICS = (Kind.PYTHON_METRIC,)
 _MANAGERS = (Kind.SUMMARY_MANAGER,)
 _TASKS = (Kind.TASK,)
@@ -118,6 +119,13 @@ _TABLE = (
         (bool,),
         False,
         "The value draws random numbers by design (sampled negatives, noise), so that two calls differ.",
+    ),
+    Trait(
+        "stopped_gradient",
+        _LOSSES,
+        (bool,),
+        False,
+        "The gradient is not that of the value on purpose: part of the formula is a constant to the optimizer.",
     ),
     Trait(
         "domain",

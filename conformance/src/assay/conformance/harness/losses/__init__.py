@@ -1,5 +1,6 @@
 """The harness for losses: a loss with its reduction switched, its values and gradients in any mode, and probes."""
 
+from assay.conformance.harness.losses.comparing import compare_with_eager as compare_with_eager
 from assay.conformance.harness.losses.component import DEFAULT as DEFAULT
 from assay.conformance.harness.losses.component import MEAN as MEAN
 from assay.conformance.harness.losses.component import NONE as NONE
@@ -18,8 +19,9 @@ from assay.conformance.harness.losses.probes import require_independent_examples
 from assay.conformance.harness.losses.probes import row_weights as row_weights
 from assay.conformance.harness.losses.probes import summed as summed
 from assay.conformance.harness.losses.probes import unreduced as unreduced
+from assay.conformance.harness.losses.replicas import parts_of as parts_of
+from assay.conformance.harness.losses.replicas import replica_outputs as replica_outputs
 from assay.conformance.harness.losses.values import Gradient as Gradient
 from assay.conformance.harness.losses.values import gradient as gradient
 from assay.conformance.harness.losses.values import output as output
-from assay.conformance.harness.losses.values import replica_outputs as replica_outputs
 from assay.conformance.harness.losses.values import value as value

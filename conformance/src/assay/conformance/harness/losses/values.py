@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -61,42 +61,6 @@ def gradient(
     return Gradient(
         np.asarray(to_float64(found)), tuple(None if g is None else np.asarray(to_float64(g)) for g in gradients)
     )
-
-
-def replica_outputs(ctx: Context, loss: LossComponent, parts: Sequence[Batch]) -> list[np.ndarray]:
-    """Return what a loss returns on each replica, each given its own part of a global batch.
-
-    Raises:
-      NotRun: If there are not enough devices.
-      SubjectError: If the loss raises.
-    """
-    import tensorflow as tf
-
-    strategy = strategy_for(ctx.target, Mode.REPLICAS)
-
-    def whole() -> Any:
-        def step(y_true: Any, y_pred: Any) -> Any:
-            return tf.convert_to_tensor(loss(y_true, y_pred))
-
-        @tf.function(reduce_retracing=True)
-        def run(y_true: Any, y_pred: Any) -> Any:
-            return strategy.run(step, args=(y_true, y_pred))
-
-        return run
-
-    run = loss.compiled.setdefault("replicas", None) or whole()
-    loss.compiled["replicas"] = run
-    tensors = [as_tensors(part) for part in parts]
-    sizes = ", ".join(str(part.size) for part in parts)
-    with strategy.scope(), calling(f"the loss with reduction {loss.reduction} on replicas of {sizes} examples"):
-        sides = [
-            strategy.experimental_distribute_values_from_function(
-                lambda context, side=side: tensors[context.replica_id_in_sync_group][side]
-            )
-            for side in (0, 1)
-        ]
-        results = strategy.experimental_local_results(run(*sides))
-    return [np.asarray(to_float64(result)) for result in results]
 
 
 def _call(
