@@ -51,7 +51,9 @@ dataset = dataset.shuffle(10_000, seed=params.seed)
 
 PIPELINES = (2, 3)
 BATCH_SIZE = 6  # can be shared by 1, 2 and 3 pipelines
+FILES_BATCH_SIZE = 60  # so can this; training sets are larger
 SEEDS = (None, 17)
+BATCHES = (16, 1)  # a pipeline; with batches of one example nothing can be dropped before the data is repeated
 LOOKS = (256, 1024, MOST_EXAMPLES)  # small data need not be read thousands of times
 SURE_EPOCHS = 4  # after so many equal blocks no more need be read
 SATURATED = 8  # nor after so many rounds without any
@@ -59,6 +61,10 @@ MOST_OVERLAP = 0.05  # of the examples: more than this in two pipelines is no ac
 _OFTEN = 1.5  # times as often as the median: an example that the data itself holds more than once
 _ROUNDS = 3  # how often each example must have come before an absent one counts as absent
 
+_NOT_FOLLOWED = (
+    "Training examples do not come again unchanged within the first 4,096 (they are augmented, or there are more of "
+    "them), so that they cannot be followed."
+)
 _SHARD_FIRST = (
     "Call `dataset.shard(input_context.num_input_pipelines, input_context.input_pipeline_id)` on the files or examples "
     "in their fixed order, before any shuffle."
@@ -82,19 +88,29 @@ def _check_evaluation(ctx: Context) -> str:
 
 def _check_training_files(ctx: Context) -> str:
     """Compare the shards of the training files in evaluation order, where a configuration of their own names them."""
+    if _training_files(ctx) is None:
+        return "The training files cannot be read in evaluation order."
+    what = "training files, read with is_training=False"
+    return _check_readings(
+        ctx, what, 0, training=True, seed=None, is_training=False, global_batch_size=FILES_BATCH_SIZE
+    )
+
+
+def _training_files(ctx: Context) -> Reading | None:
+    """What the training configuration of the Task yields with `is_training=False`; None when there is no such thing."""
     task = ctx.share("task for data", lambda: make_component(ctx))
     config = getattr(task, "task_config", None)
     own = config.get("train_data") if isinstance(config, Mapping) else getattr(config, "train_data", None)
     changed = data_params(task, training=True, is_training=False)
     flag = changed.get("is_training") if isinstance(changed, Mapping) else getattr(changed, "is_training", None)
     if own is None or flag is not False:
-        return "The training files cannot be read in evaluation order."
+        return None
     try:
-        read_data(ctx, training=True, is_training=False, global_batch_size=BATCH_SIZE, drop_remainder=False, seed=None)
+        return read_data(
+            ctx, training=True, is_training=False, global_batch_size=FILES_BATCH_SIZE, drop_remainder=False, seed=None
+        )
     except SubjectError:  # not every pipeline can read its training files so, and none has to
-        return "The training files cannot be read in evaluation order."
-    what = "training files, read with is_training=False"
-    return _check_readings(ctx, what, 0, training=True, seed=None, is_training=False)
+        return None
 
 
 def _check_readings(ctx: Context, what: str, spare: int, *, training: bool, seed: int | None, **overrides: Any) -> str:
@@ -126,66 +142,109 @@ def _check_readings(ctx: Context, what: str, spare: int, *, training: bool, seed
 def _check_training(ctx: Context, seed: int | None) -> str:
     """Compare the shards of the repeated training data, epoch by epoch where epochs can be found."""
     what = "training data without a seed" if seed is None else f"training data with seed {seed}"
-    for look in LOOKS:
-        single = _stream(ctx, seed, 1, 0, look)
+    if not _can_be_followed(ctx, _stream(ctx, seed, BATCHES[0], 1, 0, LOOKS[0])):
+        return _NOT_FOLLOWED
+    for batch_size in BATCHES:
+        single, columns, length = _find_epoch(ctx, seed, batch_size)
         if single.ended:
             return _check_readings(ctx, what, 0, training=True, seed=seed)
-        columns = [index for index in range(single.width) if 2 * len(set(single.column(index))) <= len(single.rows)]
-        keys = single.keys(columns)
-        length = epoch_length(keys) if columns else None
-        if length is not None and length <= len(keys) // SURE_EPOCHS:
+        if length is not None or len(columns) < single.width:
             break
-        if length is None and len(columns) == single.width and min(collections.Counter(keys).values()) >= SATURATED:
-            break
+    keys = single.keys(columns)
     if length is not None:
         for pipelines in PIPELINES:
-            shards = _streams(ctx, seed, pipelines, 2 * length)
-            _compare_epochs(what, keys[:length], [shard.keys(columns) if shard.rows else [] for shard in shards])
+            _check_epochs(ctx, what, seed, batch_size, pipelines, keys[:length], columns)
         return ""
     counts = collections.Counter(keys)
     if len(columns) < single.width or min(counts.values()) < _ROUNDS or seed is not None:
-        return (
-            "Training examples do not come again unchanged within the first 4,096 (they are augmented, or there are "
-            "more of them), so that they cannot be followed."
-        )
+        return _NOT_FOLLOWED
     for pipelines in PIPELINES:
-        shards = _streams(ctx, seed, pipelines, len(single.rows))
-        _compare_supports(what, counts, [set(shard.keys(columns)) if shard.rows else set() for shard in shards])
+        shards = _shares(ctx, seed, batch_size, pipelines, len(single.rows), columns)
+        _compare_supports(what, counts, [set(shard) for shard in shards])
     return ""
 
 
-def _stream(ctx: Context, seed: int | None, pipelines: int, index: int, at_most: int) -> Reading:
-    """The beginning of a pipeline's training data, in batches of one example so that no remainder can be dropped."""
+def _can_be_followed(ctx: Context, look: Reading) -> bool:
+    """Whether what training yields may be what the training files hold; augmented examples need not be read further."""
+    files = _training_files(ctx)
+    if files is None or not files.rows or not look.rows:
+        return True
+    columns = common_columns(files, [look])
+    return bool(columns) and 2 * len(set(files.keys(columns))) >= len(files.rows)
+
+
+def _find_epoch(ctx: Context, seed: int | None, batch_size: int) -> tuple[Reading, list[int], int | None]:
+    """Read the training data of one pipeline until its epochs are known: the reading, what comes again, the length."""
+    for look in LOOKS:
+        single = _stream(ctx, seed, batch_size, 1, 0, look)
+        columns = [index for index in range(single.width) if 2 * len(set(single.column(index))) <= len(single.rows)]
+        keys = single.keys(columns)
+        length = epoch_length(keys) if columns else None
+        sure = length is not None and length <= len(keys) // SURE_EPOCHS
+        blurred = length is None and len(columns) == single.width and _rounds(keys) >= SATURATED
+        if single.ended or sure or blurred:
+            break
+    return single, columns, length
+
+
+def _rounds(keys: Sequence[Row]) -> int:
+    """How often the rarest example has come."""
+    return min(collections.Counter(keys).values(), default=0)
+
+
+def _stream(ctx: Context, seed: int | None, batch_size: int, pipelines: int, index: int, at_most: int) -> Reading:
+    """The beginning of one pipeline's training data."""
     return read_data(
         ctx,
         training=True,
         num_input_pipelines=pipelines,
         input_pipeline_id=index,
         at_most=at_most,
-        global_batch_size=pipelines,
+        global_batch_size=batch_size * pipelines,
         drop_remainder=False,
         seed=seed,
     )
 
 
-def _streams(ctx: Context, seed: int | None, pipelines: int, at_most: int) -> list[Reading]:
-    return [_stream(ctx, seed, pipelines, index, at_most) for index in range(pipelines)]
+def _shares(
+    ctx: Context, seed: int | None, batch_size: int, pipelines: int, at_most: int, columns: Sequence[int]
+) -> list[list[Row]]:
+    """The beginning of the training data of each pipeline."""
+    shards = [_stream(ctx, seed, batch_size, pipelines, index, at_most) for index in range(pipelines)]
+    return [shard.keys(columns) if shard.rows else [] for shard in shards]
 
 
-def _compare_epochs(what: str, epoch: Sequence[Row], shards: Sequence[Sequence[Row]]) -> None:
+def _check_epochs(
+    ctx: Context,
+    what: str,
+    seed: int | None,
+    batch_size: int,
+    pipelines: int,
+    epoch: Sequence[Row],
+    columns: Sequence[int],
+) -> None:
     """Compare the first epoch of each pipeline with the epoch of one pipeline.
 
     A pipeline that is sharded before it shuffles has an epoch of its own. One that is sharded after a shuffle has not:
     its first share of the common order is taken, and is right if all pipelines shuffle alike.
     """
+    share = -(-len(epoch) // pipelines)
+    shards = _shares(ctx, seed, batch_size, pipelines, 2 * share, columns)
+    if _union(shards, [epoch_length(shard) or 0 for shard in shards]) == collections.Counter(epoch):
+        return
+    shards = _shares(ctx, seed, batch_size, pipelines, 2 * len(epoch), columns)
     lengths = [epoch_length(shard) if shard else 0 for shard in shards]
-    count = len(shards)
     if None in lengths:
         if _are_apart(collections.Counter(epoch), shards):
             return
-        lengths = [-(-(len(epoch) - index) // count) for index in range(count)]
+        lengths = [-(-(len(epoch) - index) // pipelines) for index in range(pipelines)]
     own = [shard[: length or 0] for shard, length in zip(shards, lengths, strict=True)]
     _compare(what, epoch, own, spare=0, after_shuffle=True)
+
+
+def _union(shards: Sequence[Sequence[Row]], lengths: Sequence[int]) -> collections.Counter[Row]:
+    """All examples of the beginnings of the shards, counted."""
+    return collections.Counter(key for shard, length in zip(shards, lengths, strict=True) for key in shard[:length])
 
 
 def _are_apart(whole: Mapping[Row, int], shards: Sequence[Sequence[Row]]) -> bool:

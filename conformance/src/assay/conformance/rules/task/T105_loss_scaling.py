@@ -28,10 +28,11 @@ RULE = Rule(
     level=Level.MUST,
     requirement="Under a LossScaleOptimizer one train step makes the update that it makes without one.",
     checks=(
-        "Eagerly, with float32 weights: one SGD step without loss scaling, and with scales of 1, 2^10 and 2^15; a "
-        "scale that is a power of two changes no bit of a float32 gradient, so the updates agree. In mixed precision: "
-        "one step inside `tf.function` under the policy `mixed_float16` with the customary first scale of 2^15, "
-        "against the float32 step; the optimizer may skip steps and lower the scale until the gradients are finite."
+        "Eagerly, with float32 weights: one SGD step without loss scaling, and with scales of 2^10 and 2^15 (and of 1, "
+        "to tell causes apart); a scale that is a power of two changes no bit of a float32 gradient, so the updates "
+        "agree. In mixed precision: one step inside `tf.function` under the policy `mixed_float16` with the customary "
+        "first scale of 2^15, against the float32 step; the optimizer may skip steps and lower the scale until the "
+        "gradients are finite."
     ),
     why=(
         "tf_keras leaves the division of the gradients to the step, Keras 3 divides inside `apply`: code written for "
@@ -63,7 +64,7 @@ optimizer.apply_gradients(zip(gradients, model.trainable_variables))
     references=("tensorflow/tensorflow#56142", "Micikevicius et al., Mixed Precision Training, ICLR 2018"),
 )
 
-SCALES = (1.0, 2.0**10, 2.0**15)
+SCALES = (2.0**10, 2.0**15)
 MIXED_SCALE = 2.0**15  # where both flavours' LossScaleOptimizer starts by default
 MOST_ATTEMPTS = 16  # each skipped step halves the scale: after 15 it is 1
 HALF_BIT = float(np.finfo(np.float16).eps)
@@ -89,7 +90,13 @@ def check(ctx: Context) -> None:
                 "The step scales the loss by the precision policy and not by the optimizer: under a float32 policy a "
                 "loss scale has no effect by design. The mode mixed_precision speaks for it."
             )
-        cause, fix = _cause(factor, scale)
+        if factor is None and _differing(ctx, _scaled_update(ctx, 1.0), expected):
+            cause, fix = (
+                "the step takes another way when the optimizer is a LossScaleOptimizer: it differs at a scale of 1 too",
+                "Let the optimizer decide about scaling alone, and do everything else as without it.",
+            )
+        else:
+            cause, fix = _cause(factor, scale)
         seen = (
             f"is {factor:.5g} times the update without, in every weight"
             if factor is not None
