@@ -16,6 +16,7 @@ from assay.conformance.harness.runs import Evaluation, TrainRun, evaluate, train
 from assay.conformance.model.vocabulary import Mode
 
 _STEPS = 2
+_EVALUATED = 4
 _MOMENTUM = 0.9
 _RESETS = ("reset_state", "reset_states")
 
@@ -35,11 +36,11 @@ class MetricCalls:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Rehearsal:
-    """Training steps and then an evaluation, with slot variables and moved statistics, as in a real run.
+    """Training steps and then a short evaluation, with slot variables and moved statistics, as in a real run.
 
     Attributes:
       training: The training steps.
-      evaluation: The pass over the validation data after them.
+      evaluation: A pass over the first few and the last of the validation batches after them.
       calls_in_training: What the training steps called on each metric, by its identity.
       calls_in_evaluation: What the evaluation called; the loop's own reset before it is one of the resets.
     """
@@ -61,6 +62,7 @@ def rehearse(ctx: Context) -> Rehearsal:
         build = build_task(ctx, mode=Mode.EAGER, momentum=_MOMENTUM)
         metrics = {id(metric): metric for metric in [*build.train_metrics, *build.validation_metrics]}
         batches = validation_batches(ctx)
+        batches = (*batches[: _EVALUATED - 1], *batches[_EVALUATED - 1 :][-1:])  # the last may be a partial one
         with watching_metrics(metrics) as in_training:
             training = train(build, training_batches(ctx, _STEPS))
         with watching_metrics(metrics) as in_evaluation:
