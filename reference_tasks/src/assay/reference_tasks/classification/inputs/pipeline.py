@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
+from assay.core import ConfigError
 from assay.reference_tasks.classification.config import ImageDataConfig
 from assay.reference_tasks.classification.inputs.arrays import ArraysReader
 from assay.reference_tasks.classification.inputs.image_folder import ImageFolderReader
@@ -75,7 +76,7 @@ def make_dataset(
         `batch` is `global_batch_size / num_replicas_in_sync` and static when the remainder is dropped.
 
     Raises:
-        ValueError: The batch does not divide among the replicas.
+        ConfigError: The batch does not divide among the replicas.
         InputFilesError: There is nothing to read.
     """
     context = input_context or tf.distribute.InputContext()
@@ -97,11 +98,11 @@ def per_replica_batch_size(params: ImageDataConfig, context: tf.distribute.Input
     """Return the share of one replica in the global batch.
 
     Raises:
-        ValueError: There is no batch size, or it does not divide.
+        ConfigError: There is no batch size, or it does not divide.
     """
     size, replicas = params.global_batch_size, context.num_replicas_in_sync
     if size < 1 or size % replicas:
-        raise ValueError(
+        raise ConfigError(
             f"`global_batch_size` must be a positive multiple of the number of replicas, {replicas}; received {size}. "
             "It is the batch over all replicas, and each takes an equal share."
         )
@@ -161,7 +162,7 @@ def _validation_examples(
             params.global_batch_size // context.num_replicas_in_sync - 1,
         )
     if len(sources) > 1:
-        raise ValueError("`weights` has no effect in validation, which shows every example once; remove it.")
+        raise ConfigError("`weights` has no effect in validation, which shows every example once; remove it.")
     (reader,) = sources.values()
     dataset = reader.decode(_shard_of(reader, params, context))
     if params.cache:
