@@ -31,7 +31,8 @@ def test_rule_is_documented_in_full(entry):
     assert "\n" not in rule.requirement
     assert rule.bad.strip() != rule.good.strip()
     for example in (rule.bad, rule.good):
-        compile(textwrap.dedent(example), rule.id, "exec")
+        body = textwrap.indent(textwrap.dedent(example), "    ")  # an example may be a part of a function
+        compile(f"def example():\n{body}", rule.id, "exec")
     assert set(rule.traits) <= set(TRAITS)
 
 

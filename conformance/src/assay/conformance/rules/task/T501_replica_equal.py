@@ -55,6 +55,10 @@ def train_step(self, inputs, model, optimizer, metrics=None):
     optimizer.apply_gradients(zip(gradients, model.trainable_variables))  # and this sums over the replicas
 """,
     good="""
+def train_step(self, inputs, model, optimizer, metrics=None):
+    features, labels = inputs
+    with tf.GradientTape() as tape:
+        outputs = model(features, training=True)
         loss = tf.reduce_mean(self.loss_fn(labels, outputs))
         objective = loss / tf.distribute.get_strategy().num_replicas_in_sync
     gradients = tape.gradient(objective, model.trainable_variables)
@@ -87,6 +91,7 @@ class _Difference:
       expected: What they should add.
       before: The weights before the step.
       reference: What `expected` is, for messages.
+      parts_loss: The mean loss that one replica logs for the parts, where `expected` comes from them.
     """
 
     step: int
@@ -95,6 +100,7 @@ class _Difference:
     expected: Arrays
     before: Arrays
     reference: str = "one replica's update"
+    parts_loss: float = float("nan")
 
 
 def check(ctx: Context) -> None:
@@ -105,8 +111,10 @@ def check(ctx: Context) -> None:
         _check_logged_loss(ctx, replicas, [_mean_loss(logs) for logs in single.logs])
         _check_metrics(ctx, replicas, single)
         return
-    before = single.snapshots[step - 1].weights
-    difference = _Difference(step, replicas.build.num_replicas, _update(replicas, step), _update(single, step), before)
+    difference = _difference(ctx, replicas, single, step)
+    if _same_update(ctx, difference.actual, difference.expected):  # by parts, where statistics are per replica
+        _check_logged_loss(ctx, replicas, [difference.parts_loss])
+        return
     _check_factor(ctx, difference)  # a factor is a factor, whatever else the step does
     ctx.not_applicable_if("random_step")
     if draws_random_numbers(ctx):
@@ -114,16 +122,39 @@ def check(ctx: Context) -> None:
             "The train step draws random numbers outside Keras' dropout and noise layers (two seeds give two results), "
             "so that two replicas cannot draw what one does. Declare the trait 'random_step'."
         )
-    if ctx.trait("batch_statistics") or keeps_batch_statistics(single):
-        _check_by_parts(ctx, replicas, single)
-        return
     _raise_difference(ctx, difference)
+
+
+def _difference(ctx: Context, replicas: TrainRun, single: TrainRun, step: int) -> _Difference:
+    """What the replicas did at the step at which they part, and what they should have done.
+
+    Statistics of a batch are those of the replica's part: then it is the mean of what one replica does on each part.
+    """
+    count = replicas.build.num_replicas
+    if not _has_batch_statistics(ctx, single):
+        before = single.snapshots[step - 1].weights
+        return _Difference(step, count, _update(replicas, step), _update(single, step), before)
+    parts = _part_runs(ctx)
+    scale = _scale_of_parts(single, parts)
+    return _Difference(
+        step=1,
+        replicas=count,
+        actual=_update(replicas, 1),
+        expected={name: scale * value for name, value in _mean_update(parts).items()},
+        before=single.snapshots[0].weights,
+        reference="the mean of one replica's updates on the two halves",
+        parts_loss=scale * float(np.mean([_mean_loss(part.logs[0]) for part in parts])),
+    )
+
+
+def _has_batch_statistics(ctx: Context, single: TrainRun) -> bool:
+    return bool(ctx.trait("batch_statistics")) or keeps_batch_statistics(single)
 
 
 def _first_different_step(ctx: Context, replicas: TrainRun, single: TrainRun) -> int | None:
     """The first step after which the weights differ by more than rounding does, or None."""
     start, tolerance = single.snapshots[0].weights, ctx.tolerance("updates")
-    statistics = ctx.trait("batch_statistics") or keeps_batch_statistics(single)
+    statistics = _has_batch_statistics(ctx, single)
     for step in range(1, len(single.snapshots)):
         ends = replicas.snapshots[step].weights, single.snapshots[step].weights
         if not differing(*ends, start, tolerance=tolerance):
@@ -132,20 +163,6 @@ def _first_different_step(ctx: Context, replicas: TrainRun, single: TrainRun) ->
         if statistics or differing(*ends, start, tolerance=tolerance, noise=rounding_noise(ctx)[step]):
             return step
     return None
-
-
-def _check_by_parts(ctx: Context, replicas: TrainRun, single: TrainRun) -> None:
-    """Compare the first step with the mean of what one replica does on each half: statistics are per replica there."""
-    parts = _part_runs(ctx)
-    scale = _scale_of_parts(single, parts)
-    expected = {name: scale * value for name, value in _mean_update(parts).items()}
-    actual = _update(replicas, 1)
-    if not _same_update(ctx, actual, expected):
-        reference = "the mean of one replica's updates on the two halves"
-        difference = _Difference(1, len(parts), actual, expected, single.snapshots[0].weights, reference)
-        _check_factor(ctx, difference)
-        _raise_difference(ctx, difference)
-    _check_logged_loss(ctx, replicas, [scale * float(np.mean([_mean_loss(part.logs[0]) for part in parts]))])
 
 
 def _part_runs(ctx: Context) -> list[TrainRun]:
@@ -283,11 +300,11 @@ def _check_logged_loss(ctx: Context, replicas: TrainRun, expected: list[float]) 
             f"the weights agree, and at step {step} the logged loss, averaged over {count} replicas, is "
             f"{logged:.6g} where one replica logs {reference:.6g}, a factor of {ratio:.3g}",
             cause=(
-                "the logs hold the objective, which is divided by the number of replicas, and not the loss"
+                "the logs hold the objective, which is divided by the number of replicas or the global batch size"
                 if divided
                 else "the logged loss is a sum over replicas, or is scaled by a count of the replica"
             ),
-            fix='Return the loss of the replica as it is before the division: `return {"loss": loss}`.',
+            fix='Return the mean loss of the replica, before any division by replicas: `return {"loss": loss}`.',
         )
 
 
