@@ -75,7 +75,9 @@ class SoundTask:
         """Return the mean cross-entropy over this replica's examples plus the sum of `aux_losses`, a float32 scalar."""
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=model_outputs)
         loss = tf.math.divide_no_nan(tf.reduce_sum(losses), tf.cast(tf.size(losses), tf.float32))
-        return loss + tf.add_n(list(aux_losses)) if aux_losses else loss
+        if not aux_losses:
+            return loss
+        return loss + tf.add_n([tf.cast(one, tf.float32) for one in aux_losses])  # of activities they may be float16
 
     def build_metrics(self, training: bool = True) -> list[Any]:
         """Return new metrics, updated by the step they are built for."""

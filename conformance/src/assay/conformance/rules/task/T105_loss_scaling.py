@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness import (
+    Build,
+    TrainRun,
     common_factor,
     comparable_build,
     comparable_run,
@@ -18,8 +21,10 @@ from assay.conformance.harness import (
     rounding_noise,
     train,
 )
+from assay.conformance.harness.layer_calls import replaced_method
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, Target, Violation
+from assay.conformance.messages import subject_error_finding
+from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, SubjectError, Target, Violation
 from assay.conformance.specimens import SOUND_TASK, SoundTask
 
 RULE = Rule(
@@ -69,6 +74,11 @@ MIXED_SCALE = 2.0**15  # where both flavours' LossScaleOptimizer starts by defau
 MOST_ATTEMPTS = 16  # each skipped step halves the scale: after 15 it is 1
 HALF_BIT = float(np.finfo(np.float16).eps)
 
+_SCALE = (
+    "Take the gradients of `optimizer.scale_loss(loss)` (Keras 3) or `optimizer.get_scaled_loss(loss)` (tf_keras), and "
+    "unscale by hand under tf_keras only."
+)
+
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -96,7 +106,7 @@ def check(ctx: Context) -> None:
                 "Let the optimizer decide about scaling alone, and do everything else as without it.",
             )
         else:
-            cause, fix = _cause(factor, scale)
+            cause, fix = _cause(ctx, factor, scale)
         seen = (
             f"is {factor:.5g} times the update without, in every weight"
             if factor is not None
@@ -128,7 +138,7 @@ def _check_mixed(ctx: Context) -> None:
     same_direction = _norm({name: actual[name] - factor * expected[name] for name in expected}) <= allowed.relative * (
         abs(factor) * size
     )
-    cause, fix = _cause(factor if same_direction else None, MIXED_SCALE)
+    cause, fix = _cause(ctx, factor if same_direction else None, MIXED_SCALE)
     seen = f"{factor:.5g} times the float32 update" if same_direction else "not the float32 update"
     raise Violation(
         f"with a loss scale of {MIXED_SCALE:g} under mixed_float16 the update is {seen} (its norm is "
@@ -153,13 +163,35 @@ def _scaled_update(ctx: Context, scale: float) -> dict[str, np.ndarray]:
     return _moved(before.weights, after.weights)
 
 
+def _ever_scales(ctx: Context) -> bool:
+    """Whether the step asks the optimizer to scale anything, or for its scale."""
+    build = comparable_build(ctx, mode=Mode.EAGER, loss_scale=SCALES[0])
+    asked: list[str] = []
+    with contextlib.ExitStack() as watches:
+        for name in ("scale_loss", "get_scaled_loss"):
+            if hasattr(build.optimizer, name):
+                watches.enter_context(replaced_method(build.optimizer, name, _noting(build.optimizer, name, asked)))
+        train(build, [_batch(ctx)])
+    return bool(asked)
+
+
+def _noting(optimizer: Any, name: str, asked: list[str]) -> Callable[..., Any]:
+    original = getattr(optimizer, name)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        asked.append(name)
+        return original(*args, **kwargs)
+
+    return call
+
+
 def _mixed_update(ctx: Context) -> dict[str, np.ndarray]:
     """The first update that the optimizer does not skip, of one batch offered again and again."""
 
     def update() -> dict[str, np.ndarray]:
         build = comparable_build(ctx, mode=Mode.MIXED_PRECISION, loss_scale=MIXED_SCALE)
         for attempts in (1, MOST_ATTEMPTS):  # a second stepper is traced only when the first step is skipped
-            before, *after = (one.weights for one in train(build, [_batch(ctx)] * attempts).snapshots)
+            before, *after = (one.weights for one in _train_in_float16(ctx, build, attempts).snapshots)
             moved = [one for one in after if any(not np.array_equal(one[name], before[name]) for name in before)]
             if moved:
                 return _moved(before, moved[0])
@@ -173,6 +205,24 @@ def _mixed_update(ctx: Context) -> dict[str, np.ndarray]:
     return ctx.share("first update in mixed precision", update)
 
 
+def _train_in_float16(ctx: Context, build: Build, attempts: int) -> TrainRun:
+    """Take steps on one batch, and say what to do about the usual exception."""
+    try:
+        return train(build, [_batch(ctx)] * attempts)
+    except SubjectError as error:
+        if not any(word in str(error.original) for word in ("float16", "half")):
+            raise
+        finding = subject_error_finding(RULE, error)
+        raise Violation(
+            f"under mixed_float16 {finding.observed}",
+            cause=f"float16 outputs or losses of the model meet float32 values. {finding.cause}".rstrip("."),
+            fix=(
+                "Cast the model's outputs to float32 before the loss, and each of model.losses before they are added: "
+                "`tf.nest.map_structure(lambda x: tf.cast(x, tf.float32), outputs)`."
+            ),
+        ) from error
+
+
 def _scales_by_policy(ctx: Context, factor: float, scale: float) -> bool:
     """Whether a step that does not scale here does so under a float16 policy."""
     if not (np.isclose(factor, scale, rtol=0.01) or np.isclose(factor, 1.0 / scale, rtol=0.01)):
@@ -184,8 +234,13 @@ def _scales_by_policy(ctx: Context, factor: float, scale: float) -> bool:
     return True
 
 
-def _cause(factor: float | None, scale: float) -> tuple[str, str]:
+def _cause(ctx: Context, factor: float | None, scale: float) -> tuple[str, str]:
     """The most likely cause of a factor, and what to do."""
+    if not _ever_scales(ctx):
+        return (
+            "the step never scales the loss, and a LossScaleOptimizer of Keras 3 divides the gradients all the same",
+            _SCALE,
+        )
     if factor is None:
         return (
             (
@@ -208,10 +263,7 @@ def _cause(factor: float | None, scale: float) -> tuple[str, str]:
                 "the gradients are divided by the scale once more than the loss was multiplied: the loss is not "
                 "scaled, or the gradients are unscaled by hand and again inside the optimizer"
             ),
-            (
-                "Take the gradients of `optimizer.scale_loss(loss)` (Keras 3) or `optimizer.get_scaled_loss(loss)` "
-                "(tf_keras), and unscale by hand under tf_keras only."
-            ),
+            _SCALE,
         )
     if np.isclose(factor, scale**2, rtol=0.05):
         return "the loss is scaled twice", "Scale the loss in one place."
