@@ -61,6 +61,8 @@ _TABLE: dict[tuple[str | None, str, Target | None], Tolerance] = {
         2e-2, 1e-3, "steps of 1e-2 and 5e-3: the second differs where the loss is smooth by the third derivative only"
     ),
     ("L301", "gradient", _ANY): Tolerance(2e-2, 3e-3, "float32 values rounded at 6e-8, divided by a step of 1e-2"),
+    ("L211", "forms", _ANY): Tolerance(1e-3, 1e-4, "a logarithm of float32 probabilities of 0.02 and more, and a clip"),
+    ("L213", "continuous", _ANY): Tolerance(5e-3, 5e-3, "labels that differ by 4e-4, logits of a few units"),
     ("T109", "aux factor", _ANY): Tolerance(1e-2, 1e-2, "a wrong factor is far off; rounding of the loss is 1e-6"),
     ("T109", "regulariser", _ANY): Tolerance(5e-2, 5e-2, "what is left of the difference of two float32 gradients"),
     ("T107", "graph loss", _ANY): Tolerance(1e-3, 1e-5, "dropout or batch statistics change a loss by far more"),

@@ -131,7 +131,7 @@ class SoundCrossEntropy(SoundLoss):
         """Return `-log p[labels]`."""
         if self.from_logits:
             return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=y_pred)
-        picked = tf.gather(y_pred, labels, axis=-1, batch_dims=len(labels.shape))
+        picked = tf.reduce_sum(y_pred * tf.one_hot(labels, y_pred.shape[-1], dtype=y_pred.dtype), axis=-1)
         # `maximum` would stop the gradient of a probability of zero, which is when it is needed most.
         return -tf.math.log(picked + 1e-7 * tf.cast(picked < 1e-7, picked.dtype))
 
@@ -147,7 +147,15 @@ class SoundCrossEntropy(SoundLoss):
             return super().__call__(y_true, y_pred, sample_weight)
         labels, _ = self.prepare(tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred))
         total = type(self).from_config({**self.get_config(), "reduction": "sum"})(y_true, y_pred, sample_weight)
-        return tf.math.divide_no_nan(total, tf.reduce_sum(tf.cast(self.valid(labels), tf.float32)))
+        return tf.math.divide_no_nan(total, self.count(self.valid(labels)))
+
+    def count(self, valid: Any) -> Any:
+        """Return how many elements count, on all replicas together: theirs add up to the mean of all."""
+        count = tf.reduce_sum(tf.cast(valid, tf.float32))
+        context = tf.distribute.get_replica_context()
+        if context is None or context.num_replicas_in_sync == 1:
+            return count
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, count)
 
 
 class SoundHuber(SoundLoss):

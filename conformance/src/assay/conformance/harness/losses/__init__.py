@@ -6,6 +6,7 @@ from assay.conformance.harness.losses.component import MEAN as MEAN
 from assay.conformance.harness.losses.component import NONE as NONE
 from assay.conformance.harness.losses.component import SUM as SUM
 from assay.conformance.harness.losses.component import LossComponent as LossComponent
+from assay.conformance.harness.losses.component import adapted as adapted
 from assay.conformance.harness.losses.component import as_tensors as as_tensors
 from assay.conformance.harness.losses.component import component as component
 from assay.conformance.harness.losses.component import has_reduction as has_reduction
@@ -14,6 +15,9 @@ from assay.conformance.harness.losses.component import new_component as new_comp
 from assay.conformance.harness.losses.component import require_weights as require_weights
 from assay.conformance.harness.losses.component import switched as switched
 from assay.conformance.harness.losses.component import to_float64 as to_float64
+from assay.conformance.harness.losses.configs import config_of as config_of
+from assay.conformance.harness.losses.configs import rebuild as rebuild
+from assay.conformance.harness.losses.configs import through_json as through_json
 from assay.conformance.harness.losses.probes import coupling as coupling
 from assay.conformance.harness.losses.probes import require_independent_examples as require_independent_examples
 from assay.conformance.harness.losses.probes import row_weights as row_weights

@@ -111,6 +111,11 @@ def new_component(ctx: Context, reduction: str = DEFAULT) -> LossComponent:
     return _component(ctx, reduction)
 
 
+def adapted(ctx: Context, loss: Any) -> LossComponent:
+    """Return a loss that a rule made by itself (rebuilt, copied), as a component to be called."""
+    return LossComponent(loss, DEFAULT, _arguments(loss, ctx.subject.traits.get("arguments")))
+
+
 def has_reduction(ctx: Context, reduction: str) -> bool:
     """Whether the loss can be switched to a reduction."""
     try:
