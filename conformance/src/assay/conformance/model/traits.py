@@ -39,8 +39,7 @@ class Trait:
 _LOSSES = (Kind.LOSS,)
 _METRICS = (Kind.KERAS_METRIC, Kind.PYTHON_METRIC)
 _LOSSES_AND_KERAS_METRICS = (Kind.LOSS, Kind.KERAS_METRIC)
-_LOSSES_AND_KERAS_METRICS = (Kind.LOSS, Kind.KERAS_METRIC)
-_LOSSES_AND_KERAS_METRICS = (Kind.LOSS, Kind.KERAS_METRIC)
+_KERAS_METRICS = (Kind.KERAS_METRIC,)
 _HOST_METRICS = (Kind.PYTHON_METRIC,)
 _MANAGERS = (Kind.SUMMARY_MANAGER,)
 _TASKS = (Kind.TASK,)
@@ -206,6 +205,16 @@ _TABLE = (
         "The number that stands for one that the data does not define; NaN is allowed in results only when it is this.",
     ),
     Trait("order_dependent", _METRICS, (bool,), False, "The result depends on the order of the updates."),
+    Trait("bounds", _KERAS_METRICS, (tuple, list), None, "The lowest and the highest value that a result can have."),
+    Trait("best", _KERAS_METRICS, (int, float), None, "The value of every number of the result for perfect predictions."),
+    Trait(
+        "absent_class",
+        _KERAS_METRICS,
+        (str,),
+        None,
+        "What a class that occurs nowhere does to the mean over classes: it is left out, or counts as 0 or as 1.",
+        ("excluded", "zero", "one"),
+    ),
     Trait(
         "takes_images",
         _MANAGERS,
