@@ -21,6 +21,7 @@ from assay.conformance.harness.host_metrics.fields import map_leaves as map_leav
 from assay.conformance.harness.host_metrics.fields import rebuild as rebuild
 from assay.conformance.harness.host_metrics.layout import Form as Form
 from assay.conformance.harness.host_metrics.layout import Layout as Layout
+from assay.conformance.harness.host_metrics.layout import SideLayout as SideLayout
 from assay.conformance.harness.host_metrics.outcomes import Outcome as Outcome
 from assay.conformance.harness.host_metrics.outcomes import outcome_of as outcome_of
 from assay.conformance.harness.host_metrics.runs import Handed as Handed

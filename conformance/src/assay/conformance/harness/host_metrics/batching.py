@@ -85,18 +85,9 @@ def _split_rows(layout: Layout, batch: Mapping[str, Fields]) -> Iterator[Example
         for side in SIDES:
             here = layout.sides[side]
             at = order[row] if side == PREDICTIONS else row
-            used = _used(layout, batch, side, at)
+            used = int(np.ravel(batch[side][here.count])[at]) if here.slots and here.count is not None else None
             sides[side] = {path: _cut(leaf, path, here, at, used) for path, leaf in batch[side].items()}
         yield Example(sides)
-
-
-def _used(layout: Layout, batch: Mapping[str, Fields], side: str, row: int) -> int | None:
-    """How many slots of a row are in use; None when that is not counted. Aligned sides share one count."""
-    for counted in SIDES if layout.aligned else (side,):
-        count = layout.sides[counted].count
-        if count is not None:
-            return int(np.ravel(batch[counted][count])[row])
-    return None
 
 
 def _cut(leaf: Any, path: Path, layout: SideLayout, row: int, used: int | None) -> Any:
@@ -135,11 +126,10 @@ def _shapes(layout: Layout, example: Example) -> tuple[Any, ...]:
     alike: list[Any] = []
     for side in SIDES:
         here = layout.sides[side]
-        free = here.padded or (layout.aligned and any(layout.sides[other].padded for other in SIDES))
         for path, leaf in example.sides[side].items():
             if path not in here.constant and path not in here.lists:
                 shape = np.shape(leaf)
-                alike.append((side, path, shape[1:] if path in here.slots and free else shape))
+                alike.append((side, path, shape[1:] if path in here.slots and here.padded else shape))
     return tuple(alike)
 
 
@@ -151,12 +141,9 @@ def _rows(
     counts: Mapping[str, int],
 ) -> Pair:
     widths = {side: max(_width(layout, examples, side), slots.get(side, 0)) for side in SIDES}
-    if layout.aligned:
-        widths = dict.fromkeys(SIDES, max(widths.values()))
     sides = []
     for side in SIDES:
         here = layout.sides[side]
-        padded = here.padded or layout.aligned
         fields: Fields = {}
         for path, first in examples[0].sides[side].items():
             leaves = [example.sides[side][path] for example in examples]
@@ -164,11 +151,11 @@ def _rows(
                 fields[path] = first
             elif path in here.lists:
                 fields[path] = leaves
-            elif path == here.count:
+            elif path == here.count and here.slots:
                 numbers = [counts.get(side, len(example.sides[side][here.slots[0]])) for example in examples]
                 pairs = zip(leaves, numbers, strict=True)
                 fields[path] = np.stack([np.full_like(old, number) for old, number in pairs])
-            elif path in here.slots and padded:
+            elif path in here.slots and here.padded:
                 fields[path] = np.stack([_padded(leaf, widths[side], side, path, here, junk) for leaf in leaves])
             else:
                 fields[path] = np.stack(leaves)

@@ -18,8 +18,8 @@ SIDES = (GROUNDTRUTHS, PREDICTIONS)
 def flatten(side: Any) -> Fields:
     """Return the leaves of one side as NumPy arrays.
 
-    Mappings are opened. A tuple holds the values of several replicas, and is joined. A list whose elements are not
-    alike (one array an example) stays a list of arrays, and a list of texts stays as it is; anything else becomes one
+    Mappings are opened. A tuple holds the values of several replicas, and is joined. A list of arrays, or of rows that
+    are not alike, stays a list of arrays, one an example, and a list of texts stays as it is; anything else becomes one
     array.
     """
     fields: Fields = {}
@@ -50,13 +50,16 @@ def map_leaves(change: Callable[[np.ndarray], Any], side: Any) -> Any:
 
 
 def as_tensors(side: Any) -> Any:
-    """Return a side with every array as an eager tensor."""
+    """Return a side with every array as an eager tensor; a list with one array an example is no array, and stays."""
     import tensorflow as tf
 
-    def convert(array: np.ndarray) -> Any:
-        return tf.convert_to_tensor(array.tolist() if array.dtype.kind == "O" else array)
-
-    return map_leaves(convert, side)
+    if isinstance(side, Mapping):
+        return {key: as_tensors(value) for key, value in side.items()}
+    if isinstance(side, list):
+        return [as_tensors(value) if isinstance(value, Mapping) else value for value in side]
+    if not isinstance(side, np.ndarray):
+        return side
+    return tf.convert_to_tensor(side.tolist() if side.dtype.kind == "O" else side)
 
 
 def holds_tensors(side: Any) -> bool:
@@ -74,7 +77,7 @@ def field_name(path: Path) -> str:
 
 
 def leaf(value: Any) -> Any:
-    """Return one value as a NumPy array; as a list when it is one of texts, or of arrays of different shapes."""
+    """Return one value as a NumPy array; as a list when it is one of texts, of arrays, or of rows of other lengths."""
     if isinstance(value, tuple) and value:
         parts = [leaf(part) for part in value]
         if isinstance(parts[0], list):
@@ -85,7 +88,8 @@ def leaf(value: Any) -> Any:
         return list(value)
     if isinstance(value, list) and any(np.ndim(_plain(element)) for element in value):
         elements = [np.asarray(_plain(element)) for element in value]
-        return np.stack(elements) if len({element.shape for element in elements}) == 1 else elements
+        alike = len({element.shape for element in elements}) == 1 and not any(hasattr(row, "dtype") for row in value)
+        return np.stack(elements) if alike else elements
     return np.array(value)
 
 

@@ -32,7 +32,7 @@ def infer_rows(batches: Sequence[Batch], traits: Mapping[str, Any]) -> Layout | 
     if not all(_batch_size(batch) is not None for batch in batches):
         return None
     sides = {side: _rows_of(side, batches, traits) for side in SIDES}
-    return _aligned(sides, batches) or Layout(Form.ROWS, sides)
+    return Layout(Form.ROWS, _as_sequences(sides, batches) or sides)
 
 
 def _rows_of(side: str, batches: Sequence[Batch], traits: Mapping[str, Any]) -> SideLayout:
@@ -41,7 +41,9 @@ def _rows_of(side: str, batches: Sequence[Batch], traits: Mapping[str, Any]) -> 
     columns = [batch[side] for batch in batches]
     identity = _declared(traits, "id_field", rows) or _unique(_id_field(rows, columns), columns)
     count, slots = _count_and_slots(rows, columns, traits)
-    mask = _mask_field([path for path in rows if path not in (identity, count)], columns)
+    masks = _masks([path for path in rows if path not in (identity, count)], columns)
+    mask = next((path for path in masks if not _is_column(columns[0][path])), None)
+    row_mask = next((path for path in masks if _is_column(columns[0][path])), None)
     if count is None and mask is not None and np.ndim(columns[0][mask]) == 2:
         slots = _as_wide_as(mask, rows, columns)
     slots = slots or _declared_all(traits, "slot_fields", rows) or _boxes(rows, columns)
@@ -53,6 +55,7 @@ def _rows_of(side: str, batches: Sequence[Batch], traits: Mapping[str, Any]) -> 
         id=identity,
         count=count,
         mask=mask,
+        row_mask=row_mask,
         constant=tuple(constant),
         lists=lists,
         fillers=_fillers(slots, count, columns) if count is not None else {},
@@ -60,8 +63,11 @@ def _rows_of(side: str, batches: Sequence[Batch], traits: Mapping[str, Any]) -> 
     )
 
 
-def _aligned(sides: Mapping[str, SideLayout], batches: Sequence[Batch]) -> Layout | None:
-    """The layout of a sequence task: one side says where the padding is, and the other is as wide and says nothing."""
+def _as_sequences(sides: Mapping[str, SideLayout], batches: Sequence[Batch]) -> dict[str, SideLayout] | None:
+    """The sides of a sequence task: one says where the padding is, and the other is as wide and says nothing.
+
+    What looked like slots is then as wide as it has to be: places of a sequence, key points, classes of a multi-label.
+    """
     for side, other in (SIDES, SIDES[::-1]):
         one, two = sides[side], sides[other]
         if not one.padded or two.slots or two.count is not None or two.mask is not None:
@@ -74,7 +80,10 @@ def _aligned(sides: Mapping[str, SideLayout], batches: Sequence[Batch]) -> Layou
             and [batch[other][path].shape[1] for batch in batches] == widths
         )
         if wide and not any(_BOX.search(_last(path)) for path in (*one.slots, *wide)):
-            return Layout(Form.ROWS, {side: one, other: dataclasses.replace(two, slots=wide)}, aligned=True)
+            return {
+                side: dataclasses.replace(one, slots=(), sequence=one.slots),
+                other: dataclasses.replace(two, sequence=wide),
+            }
     return None
 
 
@@ -209,14 +218,15 @@ def _boxes(rows: Sequence[Path], columns: Sequence[Fields]) -> tuple[Path, ...]:
     return ()
 
 
-def _mask_field(rows: Sequence[Path], columns: Sequence[Fields]) -> Path | None:
-    """The boolean field that is named like a mask and has at least one dimension beside the batch's."""
+def _masks(rows: Sequence[Path], columns: Sequence[Fields]) -> list[Path]:
+    """The boolean fields that are named like masks."""
+    found = []
     for path in rows:
         arrays = [np.asarray(column[path]) for column in columns if not isinstance(column[path], list)]
-        boolean = len(arrays) == len(columns) and all(a.dtype.kind == "b" and a.ndim >= 2 for a in arrays)
+        boolean = len(arrays) == len(columns) and all(array.dtype.kind == "b" for array in arrays)
         if boolean and _MASK.search(_last(path)):
-            return path
-    return None
+            found.append(path)
+    return found
 
 
 def _fillers(slots: Sequence[Path], count: Path, columns: Sequence[Fields]) -> dict[Path, Any]:

@@ -26,10 +26,13 @@ class SideLayout:
 
     Attributes:
       rows: Fields with one row an example: `[batch, ...]`.
-      slots: Fields with a row of objects an example: `[batch, slots, ...]`, or `[objects, ...]` in a flat batch.
+      slots: Fields with objects, of which an example has any number: `[batch, slots, ...]`, or `[objects, ...]` in a
+        flat batch.
+      sequence: Fields `[batch, length, ...]` whose places are the same on both sides: tokens, key points.
       id: The field with the id of each example.
-      count: The field with the number of slots in use.
+      count: The field with the number of slots, or of places, in use.
       mask: The field that is false where there is padding: `[batch, slots]`, or of the shape of a label map.
+      row_mask: The field that is false where a whole row is padding: `[batch]`.
       constant: Fields that have nothing to do with examples, given as they come.
       lists: Row fields that are a list with one entry an example: a text, or an array of its own length.
       fillers: What the sample's own padding holds.
@@ -38,9 +41,11 @@ class SideLayout:
 
     rows: tuple[Path, ...] = ()
     slots: tuple[Path, ...] = ()
+    sequence: tuple[Path, ...] = ()
     id: Path | None = None
     count: Path | None = None
     mask: Path | None = None
+    row_mask: Path | None = None
     constant: tuple[Path, ...] = ()
     lists: tuple[Path, ...] = ()
     fillers: Mapping[Path, object] = dataclasses.field(default_factory=dict)
@@ -59,13 +64,10 @@ class Layout:
     Attributes:
       form: Where the examples are.
       sides: The layout of `groundtruths` and of `predictions`.
-      aligned: Whether slot i of the predictions is about slot i of the groundtruths (a sequence of tokens), so that
-        both sides have the same padding. Otherwise they are objects, of which either side may have any number.
     """
 
     form: Form
     sides: Mapping[str, SideLayout]
-    aligned: bool = False
 
     def id_of(self, side: str) -> Path:
         """The id field of a side that has one."""
@@ -76,7 +78,7 @@ class Layout:
 
     def may_be_empty(self, side: str) -> bool:
         """Whether an example can have no object at all on a side."""
-        return bool(self.sides[side].slots) and not self.aligned
+        return bool(self.sides[side].slots)
 
     @property
     def id_sides(self) -> tuple[str, ...]:
@@ -88,13 +90,17 @@ class Layout:
         parts = [f"{_FORMS[self.form]}"]
         for side in SIDES:
             layout = self.sides[side]
-            roles = [("id", layout.id), ("count", layout.count), ("mask", layout.mask)]
+            roles = [
+                ("id", layout.id),
+                ("count", layout.count),
+                ("mask", layout.mask),
+                ("mask of rows", layout.row_mask),
+            ]
             said = [f"{role} {field_name(path)!r}" for role, path in roles if path is not None]
-            if layout.slots:
-                said.append("slots " + ", ".join(repr(field_name(path)) for path in layout.slots))
+            for role, paths in (("slots", layout.slots), ("sequences", layout.sequence)):
+                if paths:
+                    said.append(f"{role} " + ", ".join(repr(field_name(path)) for path in paths))
             parts.append(f"{side}: {', '.join(said) or 'no id, count, mask or slots'}")
-        if self.aligned:
-            parts.append("both sides have the same slots")
         return "; ".join(parts)
 
 

@@ -63,7 +63,9 @@ def sample_batches(ctx: Context) -> tuple[Pair, ...]:
     """
 
     def read() -> tuple[Pair, ...]:
-        return tuple((_as_arrays(truth), _as_arrays(found)) for truth, found in _pairs(ctx.subject.sample))
+        pairs = [(_as_arrays(truth), _as_arrays(found)) for truth, found in _pairs(ctx.subject.sample)]
+        sides = [_alike(side) for side in zip(*pairs, strict=True)]
+        return tuple(zip(*sides, strict=True))
 
     return ctx.share("host metric batches", read)
 
@@ -155,6 +157,17 @@ def _untied(layout: Layout, examples: Sequence[Example]) -> tuple[tuple[Example,
             entry[path] = array
     sides = zip(examples, fields, strict=True)
     return tuple(example.with_side(PREDICTIONS, entry) for example, entry in sides), nudged
+
+
+def _alike(sides: Sequence[Any]) -> list[Any]:
+    """The same side of all batches, with a list in each where there is one in any: rows may be alike by chance."""
+    if not all(isinstance(side, Mapping) for side in sides):
+        return list(sides)
+    fields = [flatten(side) for side in sides]
+    lists = {path for entry in fields for path, value in entry.items() if isinstance(value, list)}
+    return [
+        rebuild({path: list(value) if path in lists else value for path, value in entry.items()}) for entry in fields
+    ]
 
 
 def _pairs(sample: Any) -> list[tuple[Any, Any]]:

@@ -8,6 +8,7 @@ from assay.conformance.harness.summaries.managers import managed as managed
 from assay.conformance.harness.summaries.managers import parameters as parameters
 from assay.conformance.harness.summaries.managers import read_ledger as read_ledger
 from assay.conformance.harness.summaries.managers import sandbox as sandbox
+from assay.conformance.harness.summaries.managers import steps_of as steps_of
 from assay.conformance.harness.summaries.managers import written as written
 from assay.conformance.harness.summaries.records import IMAGES as IMAGES
 from assay.conformance.harness.summaries.records import Record as Record

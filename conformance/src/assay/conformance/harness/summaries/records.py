@@ -90,7 +90,7 @@ def _decoded(files: list[tuple[str, list[bytes]]]) -> list[Record]:
 
     event_class = tf.compat.v1.Event
     parsed = [(name, [event_class.FromString(record) for record in records]) for name, records in files]
-    parsed.sort(key=lambda entry: entry[1][0].wall_time if entry[1] else 0.0)
+    parsed.sort(key=lambda entry: _age(*entry))
     found: list[Record] = []
     start = tf.compat.v1.SessionLog.START
     for name, events in parsed:
@@ -102,6 +102,12 @@ def _decoded(files: list[tuple[str, list[bytes]]]) -> list[Record]:
                 plugin = value.metadata.plugin_data.plugin_name
                 found.append(Record(directory, value.tag, int(event.step), _value(tf, value, plugin), plugin))
     return found
+
+
+def _age(name: str, events: list[Any]) -> tuple[float, list[Any]]:
+    """What files are ordered by: the time of the first value (that of the header is cut to seconds), then the name."""
+    times = [event.wall_time for event in [*events[1:], *events[:1]] if event.wall_time]
+    return (times[0] if times else 0.0), [int(part) if part.isdigit() else -1 for part in name.split(".")]
 
 
 def _value(tf: Any, value: Any, plugin: str) -> Any:

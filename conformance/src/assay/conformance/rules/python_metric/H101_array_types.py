@@ -46,7 +46,7 @@ def to_array(value):
     references=("tensorflow/models: official/vision/evaluation/coco_evaluator.py _convert_to_numpy",),
 )
 
-Convert = Callable[[np.ndarray], Any]
+Convert = Callable[[Any], Any]
 
 
 def check(ctx: Context) -> None:
@@ -54,18 +54,16 @@ def check(ctx: Context) -> None:
     host_metrics.baseline(ctx)  # two equal runs agree
     batches = host_metrics.sample_batches(ctx)
     own = host_metrics.takes(ctx)[0]
-    plain: dict[str, Convert] = {Handed.ARRAYS: lambda array: array, Handed.TENSORS: host_metrics.as_tensors}
+    plain: dict[str, Convert] = {Handed.ARRAYS: lambda side: side, Handed.TENSORS: host_metrics.as_tensors}
     expected = _scores(ctx, batches, plain[own], own)
     layout = host_metrics.sample_of(ctx).layout
     ways = {what: convert for what, convert in plain.items() if what != own}
     if layout.form is host_metrics.Form.ROWS and not _has_other_leaves(batches):
         ways |= {
-            "tuples of one array": lambda array: (array,),
-            "tuples of two arrays": lambda array: _parts(array, (len(array) + 1) // 2),
-            "tuples of two arrays, the second one empty": lambda array: _parts(array, len(array)),
-            "tuples of two tensors": lambda array: tuple(
-                host_metrics.as_tensors(part) for part in _parts(array, (len(array) + 1) // 2)
-            ),
+            "tuples of one array": _each(lambda array: (array,)),
+            "tuples of two arrays": _each(_halves),
+            "tuples of two arrays, the second one empty": _each(lambda array: (array, array[:0])),
+            "tuples of two tensors": _each(lambda array: tuple(map(host_metrics.as_tensors, _halves(array)))),
         }
     refused = {}
     for what, convert in ways.items():
@@ -94,13 +92,19 @@ def _scores(ctx: Context, batches: Any, convert: Convert, what: str) -> host_met
     with host_metrics.seeded(ctx.seed):
         metric = host_metrics.make_metric(ctx)
         for number, batch in enumerate(batches, start=1):
-            sides = [host_metrics.map_leaves(lambda array: convert(np.copy(array)), side) for side in batch]
+            sides = [convert(host_metrics.map_leaves(np.copy, side)) for side in batch]
             with calling(f"update_state with {what} (batch {number})"), host_metrics.quietly():
                 metric.update_state(*sides)
         return host_metrics.result(metric, f"result() after {what}")
 
 
-def _parts(array: np.ndarray, first: int) -> tuple[np.ndarray, np.ndarray]:
+def _each(change: Callable[[np.ndarray], Any]) -> Convert:
+    """A conversion of sides that changes each array."""
+    return lambda side: host_metrics.map_leaves(change, side)
+
+
+def _halves(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    first = (len(array) + 1) // 2
     return array[:first], array[first:]
 
 

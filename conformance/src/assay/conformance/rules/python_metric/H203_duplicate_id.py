@@ -20,7 +20,8 @@ RULE = Rule(
         "raise an error of its own. The same rows under a new id are fed as well, to see that they would matter. The "
         "id is a field with one integer or text an example, named like one (`source_id`, `image_id`) and never "
         "repeated in the sample; the trait `id_field` names it otherwise. The trait `duplicates` says which of the two "
-        "happens, and is verified."
+        "happens, and is verified. A metric that works as well without the id cannot know it, and is left alone unless "
+        "it declares one."
     ),
     why=(
         "Examples come twice when shards overlap, when a dataset is repeated or padded to a multiple of the batch "
@@ -54,6 +55,12 @@ def check(ctx: Context) -> None:
         raise NotApplicable(f"No field holds an id ({layout}). The trait 'id_field' names one.")
     if layout.form is host_metrics.Form.FLAT:
         raise NotApplicable("An id comes with each object of its example, so that it says nothing about repetition.")
+    if not ctx.trait("id_field") and not _looked_at(ctx, expected):
+        names = ", ".join(repr(host_metrics.field_name(layout.id_of(side))) for side in layout.id_sides)
+        raise NotApplicable(
+            f"The metric does not look at {names}: without it the result is the same. The trait 'id_field' says that "
+            "it is meant to."
+        )
     examples = list(host_metrics.examples_of(ctx))
     matters = False
     for number in range(min(REPEATED, len(examples))):
@@ -67,6 +74,22 @@ def check(ctx: Context) -> None:
             _check(ctx, batches, expected, f"example {number + 1} repeated {where}")
     if not matters:
         raise NotApplicable("The same rows under a new id do not change the result either: nothing can be seen here.")
+
+
+def _looked_at(ctx: Context, expected: host_metrics.Scores) -> bool:
+    """Whether the metric misses the id when it is not there."""
+    layout, examples = host_metrics.sample_of(ctx).layout, host_metrics.examples_of(ctx)
+    for side in layout.id_sides:
+        path = layout.id_of(side)
+        examples = tuple(
+            example.with_side(side, {name: leaf for name, leaf in example.sides[side].items() if name != path})
+            for example in examples
+        )
+    try:
+        actual = host_metrics.scores_of_examples(ctx, examples)
+    except SubjectError:
+        return True
+    return bool(host_metrics.differing(actual, expected, ctx.tolerance("metrics")))
 
 
 def _matters(ctx: Context, number: int, expected: host_metrics.Scores) -> bool:

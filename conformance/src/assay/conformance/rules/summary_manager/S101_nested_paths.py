@@ -62,7 +62,7 @@ def check(ctx: Context) -> None:
 def _check(ctx: Context, values: Mapping[str, Any]) -> None:
     expected: summaries.Ledger = {}
     with summaries.sandbox() as root, summaries.managed(ctx, root / "run") as one:
-        for number, step in enumerate(STEPS, start=1):
+        for number, step in enumerate(summaries.steps_of(ctx, STEPS), start=1):
             now = summaries.scaled(values, number)
             one.write(now, step=step)
             expected |= summaries.written(ctx, now, step)

@@ -42,15 +42,17 @@ def flush(self):
 def check(ctx: Context) -> None:
     """Read from another process after a flush, and again after closing twice."""
     values = summaries.sample_values(ctx)
-    writes = [summaries.scaled(values, factor) for factor in (1.0, 2.0, 3.0)]
+    steps = summaries.steps_of(ctx, (1, 2, 3))
+    writes = [summaries.scaled(values, float(step)) for step in steps]
     with summaries.sandbox() as root:
         directory = root / "run"
         with summaries.managed(ctx, directory) as one:
-            for step in (1, 2):
+            for step in steps[:2]:
                 one.write(writes[step - 1], step=step)
                 one.flush()
                 _compare(ctx, directory, writes[:step], f"after flush() number {step}", "flush")
-            one.write(writes[2], step=3)
+            for step in steps[2:]:
+                one.write(writes[step - 1], step=step)
             if callable(getattr(one.manager, "close", None)):
                 one.close()
                 one.close()
