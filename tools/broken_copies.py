@@ -60,7 +60,7 @@ class ForgetsTheReplicas(Copy):
         """Apply the loss scale of either Keras flavour: this copy is wrong in one way only."""
         if hasattr(optimizer, "get_scaled_loss"):
             return optimizer.get_scaled_loss(loss)
-        return optimizer.scale_loss(loss)
+        return optimizer.scale_loss(loss) if hasattr(optimizer, "scale_loss") else loss
 
 
 class _AlwaysTraining:
