@@ -160,12 +160,14 @@ def _classes(array: np.ndarray, prediction: np.ndarray | None, domain: Domain) -
 
 
 def _refuse_unknown(declared: Any, paths: Sequence[Sequence[str]]) -> None:
-    names = [side + (f"/{path}" if path else "") for side, group in zip(("y_true", "y_pred"), paths) for path in group]  # noqa: B905
+    sides = zip(("y_true", "y_pred"), paths, strict=True)
+    names = [side + (f"/{path}" if path else "") for side, group in sides for path in group]
     known = [*names, "y_true", "y_pred"]
     entries = declared.items() if isinstance(declared, Mapping) else [("y_pred", declared)] if declared else []
     for name, domain in entries:
         if name not in known:
             raise NotRun(f"The trait 'domain' names {name!r}; {did_you_mean(name, known)}.", remedy="Correct it.")
-        if domain not in list(Domain):
-            near = did_you_mean(str(domain), list(Domain))
+        known_domains = [one.value for one in Domain]
+        if domain not in known_domains:
+            near = did_you_mean(str(domain), known_domains)
             raise NotRun(f"The trait 'domain' says {domain!r}; {near}.", remedy="Correct it.")
