@@ -206,7 +206,9 @@ _TABLE = (
     ),
     Trait("order_dependent", _METRICS, (bool,), False, "The result depends on the order of the updates."),
     Trait("bounds", _KERAS_METRICS, (tuple, list), None, "The lowest and the highest value that a result can have."),
-    Trait("best", _KERAS_METRICS, (int, float), None, "The value of every number of the result for perfect predictions."),
+    Trait(
+        "best", _KERAS_METRICS, (int, float), None, "The value of every number of the result for perfect predictions."
+    ),
     Trait(
         "absent_class",
         _KERAS_METRICS,

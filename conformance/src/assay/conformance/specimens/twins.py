@@ -9,6 +9,7 @@ from typing import Any
 from assay.conformance.model.kinds import Kind
 from assay.conformance.model.subject import Subject
 from assay.conformance.specimens.host_twins import HOST_SPECIMENS
+from assay.conformance.specimens.keras_metric_twins import KERAS_METRIC_SPECIMENS
 from assay.conformance.specimens.loss_twins import LOSS_SPECIMENS
 from assay.conformance.specimens.summary_twins import SUMMARY_SPECIMENS
 from assay.conformance.specimens.task import SoundTask
@@ -68,5 +69,6 @@ ALL_SPECIMENS = (
     *HOST_SPECIMENS,
     *SUMMARY_SPECIMENS,
     *LOSS_SPECIMENS,
+    *KERAS_METRIC_SPECIMENS,
 )
 """Every sound specimen: each must pass, or be exempt from, every rule of its kind."""

@@ -1,0 +1,81 @@
+"""Updates inside `tf.function`: traced once a metric, plain or compiled by XLA, and the variables that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from assay.conformance.context import Context
+from assay.conformance.harness.calls import calling
+from assay.conformance.harness.metrics.component import Metric, Numbers, numbers, placed, tensors, update
+from assay.conformance.harness.samples import Batch
+from assay.conformance.model.errors import NotApplicable
+from assay.conformance.model.vocabulary import Mode
+
+
+def traced(metric: Metric, *, jit_compile: bool = False) -> Callable[..., Any]:
+    """Return a `tf.function` of a metric's update."""
+    import tensorflow as tf
+
+    def run(*sides: Any) -> None:
+        metric.update(*sides)
+
+    return tf.function(run, jit_compile=True if jit_compile else None, reduce_retracing=False)
+
+
+def creations(ctx: Context, metric: Metric, batch: Batch) -> int:
+    """Return how many variables the first update of a metric makes, inside a `tf.function`.
+
+    Raises:
+      SubjectError: If the update raises for another reason than the making of a variable.
+    """
+    import tensorflow as tf
+
+    made: list[Any] = []
+
+    def watch(next_creator: Callable[..., Any], **options: Any) -> Any:
+        made.append(options.get("name"))
+        return next_creator(**options)
+
+    function = traced(metric)
+
+    def run(*sides: Any) -> None:
+        with tf.variable_creator_scope(watch):
+            function(*sides)
+
+    update(ctx, metric, batch, function=run)
+    return len(made)
+
+
+def run_in(
+    ctx: Context, metric: Metric, batches: Sequence[Batch], mode: Mode, weights: Sequence[Any] | None = None
+) -> list[Numbers]:
+    """Update a metric in a mode, batch by batch, and return the result after each, computed in that mode too.
+
+    Raises:
+      NotApplicable: If the mode is XLA and the batches hold strings.
+      SubjectError: If the metric raises.
+    """
+    import tensorflow as tf
+
+    if mode is Mode.XLA and any(
+        array.dtype.kind in "SUO" for one in batches for array in (*one.truth, *one.predictions)
+    ):
+        raise NotApplicable("The batch holds strings, which XLA cannot be given.")
+    compiled = True if mode is Mode.XLA else None
+
+    def step(*sides: Any) -> None:
+        metric.update(*sides)
+
+    function = step if mode is Mode.EAGER else tf.function(step, jit_compile=compiled)
+    read = metric.metric.result
+    if mode is not Mode.EAGER:
+        read = tf.function(lambda: tf.nest.map_structure(tf.convert_to_tensor, metric.metric.result()))
+    found = []
+    for index, batch in enumerate(batches):
+        weight = None if weights is None else weights[index]
+        with placed(ctx), calling(f"update_state on {batch.describe()}, mode {mode},"):
+            function(*tensors(batch, weight))
+        with placed(ctx), calling(f"result(), mode {mode},"):
+            found.append(numbers(read()))
+    return found

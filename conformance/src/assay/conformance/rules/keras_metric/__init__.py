@@ -1,0 +1,1 @@
+"""The rules for Keras metrics, whose state is in variables."""
