@@ -36,6 +36,10 @@ from assay.conformance.harness.observation import observe_step as observe_step
 from assay.conformance.harness.observation import observe_training as observe_training
 from assay.conformance.harness.optimizers import make_optimizer as make_optimizer
 from assay.conformance.harness.optimizers import optimizer_iterations as optimizer_iterations
+from assay.conformance.harness.parts import mean_update as mean_update
+from assay.conformance.harness.parts import part_runs as part_runs
+from assay.conformance.harness.parts import scale_of_parts as scale_of_parts
+from assay.conformance.harness.parts import update_of as update_of
 from assay.conformance.harness.random_layers import random_layers as random_layers
 from assay.conformance.harness.random_layers import silence_random_layers as silence_random_layers
 from assay.conformance.harness.readings import Reading as Reading

@@ -12,16 +12,16 @@ from assay.conformance.harness import (
     TrainRun,
     as_numpy,
     common_factor,
-    comparable_build,
     comparable_run,
     describe_changes,
     differing,
     draws_random_numbers,
     keeps_batch_statistics,
+    mean_update,
+    part_runs,
     rounding_noise,
-    split_batch,
-    train,
-    training_batches,
+    scale_of_parts,
+    update_of,
 )
 from assay.conformance.harness.runs import metric_result
 from assay.conformance.lazy import tf
@@ -133,17 +133,20 @@ def _difference(ctx: Context, replicas: TrainRun, single: TrainRun, step: int) -
     count = replicas.build.num_replicas
     if not _has_batch_statistics(ctx, single):
         before = single.snapshots[step - 1].weights
-        return _Difference(step, count, _update(replicas, step), _update(single, step), before)
-    parts = _part_runs(ctx)
-    scale = _scale_of_parts(single, parts)
+        return _Difference(step, count, update_of(replicas, step), update_of(single, step), before)
+    parts = part_runs(ctx)
+    actual, mean = update_of(replicas, 1), mean_update(parts)
+    scale = 1 if _same_update(ctx, actual, mean) else scale_of_parts(update_of(single, 1), mean, count)
+    whole, part = _mean_loss(single.logs[0]), float(np.mean([_mean_loss(run.logs[0]) for run in parts]))
+    logged = scale if part and abs(whole / part) > np.sqrt(count) else 1
     return _Difference(
         step=1,
         replicas=count,
-        actual=_update(replicas, 1),
-        expected={name: scale * value for name, value in _mean_update(parts).items()},
+        actual=actual,
+        expected={name: scale * value for name, value in mean.items()},
         before=single.snapshots[0].weights,
         reference="the mean of one replica's updates on the two halves",
-        parts_loss=scale * float(np.mean([_mean_loss(part.logs[0]) for part in parts])),
+        parts_loss=logged * part,
     )
 
 
@@ -163,26 +166,6 @@ def _first_different_step(ctx: Context, replicas: TrainRun, single: TrainRun) ->
         if statistics or differing(*ends, start, tolerance=tolerance, noise=rounding_noise(ctx)[step]):
             return step
     return None
-
-
-def _part_runs(ctx: Context) -> list[TrainRun]:
-    """One eager step of one replica on each replica's part of the first batch."""
-    return ctx.share(
-        "one step on each part",
-        lambda: [
-            train(comparable_build(ctx, mode=Mode.EAGER), [part]) for part in split_batch(training_batches(ctx, 3)[0])
-        ],
-    )
-
-
-def _scale_of_parts(single: TrainRun, parts: list[TrainRun]) -> int:
-    """How many times the mean of its parts' losses the whole batch's loss is.
-
-    It is 1 for a mean over the examples at hand, and the number of replicas for a sum over them divided by the global
-    batch size. Batch statistics blur it, by far less than the distance between the two.
-    """
-    whole, part = _mean_loss(single.logs[0]), float(np.mean([_mean_loss(run.logs[0]) for run in parts]))
-    return len(parts) if part and abs(whole / part) > np.sqrt(len(parts)) else 1
 
 
 def _check_factor(ctx: Context, difference: _Difference) -> None:
@@ -257,7 +240,7 @@ def _cause_of_difference(ctx: Context, difference: _Difference, names: list[str]
             "the regularisation losses are counted once per replica: the excess is proportional to the weights",
             "Add the sum of `aux_losses` to the loss before the whole is divided by num_replicas_in_sync.",
         )
-    if here.step == 1 and _same_update(ctx, here.actual, _mean_update(_part_runs(ctx))):
+    if here.step == 1 and _same_update(ctx, here.actual, mean_update(part_runs(ctx))):
         return (
             (
                 "a mean of means: the update is exactly the mean of what each replica does alone, so that a normaliser "
@@ -345,16 +328,6 @@ def _mean_loss(logs: list[Any]) -> float:
     """The mean over replicas of the logged loss; NaN where a step logs none (that is another rule's affair)."""
     losses = [np.mean(as_numpy(entry[LOSS]), dtype=np.float64) for entry in logs if LOSS in entry]
     return float(np.mean(losses)) if losses else float("nan")
-
-
-def _update(run: TrainRun, step: int) -> dict[str, np.ndarray]:
-    before, after = run.snapshots[step - 1].weights, run.snapshots[step].weights
-    return {name: after[name].astype(np.float64) - before[name] for name in after}
-
-
-def _mean_update(parts: list[TrainRun]) -> dict[str, np.ndarray]:
-    updates = [_update(part, 1) for part in parts]
-    return {name: np.mean([update[name] for update in updates], axis=0) for name in updates[0]}
 
 
 class _NotDivided(SoundTask):
