@@ -54,6 +54,7 @@ _TABLE: dict[tuple[str | None, str, Target | None], Tolerance] = {
     (_ANY, "factor", _ANY): Tolerance(1e-2, 0.0, "a cause is named by a factor such as 2, which needs no more digits"),
     (_ANY, "statistics", _ANY): Tolerance(1e-3, 1e-6, "moving means of what deep layers compute, of a few examples"),
     (_ANY, "metrics", _ANY): Tolerance(1e-5, 1e-6, "float32 means, sums in any order"),
+    (_ANY, "half metrics", _ANY): Tolerance(5e-3, 1e-3, "sums of float16 values; a frozen count is far off"),
     (_ANY, "metrics", Target.GPU): Tolerance(1e-3, 1e-4, "TensorFloat-32 products keep 10 bits of mantissa"),
     (_ANY, "coupling", _ANY): Tolerance(1e-4, 1e-5, "sums of other examples in float32; coupling is far above"),
     (_ANY, "half loss", _ANY): Tolerance(6e-2, 2e-2, "bfloat16 predictions keep 8 bits; logits of a few units"),

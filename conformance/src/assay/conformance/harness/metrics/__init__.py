@@ -15,6 +15,7 @@ from assay.conformance.harness.metrics.component import numbers as numbers
 from assay.conformance.harness.metrics.component import placed as placed
 from assay.conformance.harness.metrics.component import require_weights as require_weights
 from assay.conformance.harness.metrics.component import result as result
+from assay.conformance.harness.metrics.component import result_of_new as result_of_new
 from assay.conformance.harness.metrics.component import row_weights as row_weights
 from assay.conformance.harness.metrics.component import takes_weights as takes_weights
 from assay.conformance.harness.metrics.component import tensors as tensors

@@ -170,6 +170,19 @@ def numbers(raw: Any) -> Numbers:
     return {RESULT: to_float64(raw)} if entries is None else {str(key): to_float64(value) for key, value in entries}
 
 
+def result_of_new(ctx: Context) -> Numbers | None:
+    """Return the result of a metric before any update; None when it raises, which is the matter of one rule (K102)."""
+
+    def read() -> Numbers | None:
+        metric = fresh(ctx, steady=False)
+        try:
+            return result(ctx, metric)
+        except SubjectError:
+            return None
+
+    return ctx.share("result of a new metric", read)
+
+
 def evaluate(ctx: Context, batches: Sequence[Batch], weights: Sequence[Any] | None = None) -> Numbers:
     """Return the result of a new metric after some batches, eagerly."""
     metric = fresh(ctx)
