@@ -92,6 +92,12 @@ def _check_values(ctx: Context, scores: host_metrics.Scores) -> None:
             cause="the declaration and the code disagree",
             fix="Raise an error when no batch was added, or declare what is returned.",
         )
+    if not scores:
+        raise Violation(
+            "result() of a new metric gave an empty mapping",
+            cause="the numbers are made as data comes, and nobody finds their names before",
+            fix="Return every name with a defined value (-1 is customary), or raise an error that says so.",
+        )
     bad = [name for name, value in scores.items() if not host_metrics.is_defined(value, undefined)]
     if bad:
         raise Violation(
@@ -136,6 +142,11 @@ class _LooksUpNothing(SoundDetectionMetric):
         return super().result()
 
 
+class _NoNamesYet(SoundAccuracy):
+    def result(self) -> dict[str, float]:
+        return super().result() if self.matrix.any() else {}
+
+
 class _ClosesTheDoor(SoundDetectionMetric):
     def result(self) -> dict[str, Any]:
         numbers = super().result()
@@ -147,6 +158,7 @@ MUTANTS = (
     DETECTION_METRIC.replace(factory=_LooksUpNothing, name="looks up the first image"),
     ACCURACY_METRIC.replace(factory=_MeanOfNothing, traits={}, name="a ratio of nothing"),
     ACCURACY_METRIC.replace(factory=_DividesByZero, traits={}, name="divides by zero"),
+    ACCURACY_METRIC.replace(factory=_NoNamesYet, traits={}, name="an empty mapping"),
     DETECTION_METRIC.replace(factory=_ClosesTheDoor, name="an early result closes it"),
 )
 TWIN = DETECTION_METRIC

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from assay.conformance.context import Context
 from assay.conformance.harness import host_metrics
 from assay.conformance.harness.calls import calling
 from assay.conformance.harness.host_metrics import Handed
-from assay.conformance.model import Level, Mode, Rule, Violation
+from assay.conformance.model import Level, Mode, Rule, SubjectError, Violation
 from assay.conformance.specimens import DETECTION_METRIC, SoundDetectionMetric
 
 RULE = Rule(
@@ -20,7 +21,8 @@ RULE = Rule(
     requirement="`update_state` and `result` leave the caller's arrays, dicts and lists as they were.",
     checks=(
         "Keeps a copy of each batch, calls `update_state` with all batches and then `result()`, and compares every "
-        "array bit for bit, every dict key by key, and every entry by identity."
+        "array bit for bit, every dict key by key, and every entry by identity; and once more with every array in a "
+        "tuple, as one replica hands it over."
     ),
     why=(
         "The same batch goes to several metrics, to the image summary and to the next callback. A metric that rescales "
@@ -46,6 +48,14 @@ def check(ctx: Context) -> None:
     kinds = host_metrics.takes(ctx)
     kind = Handed.ARRAYS if Handed.ARRAYS in kinds else kinds[0]  # an array can be changed, a tensor cannot
     batches = [host_metrics.hand_over(batch, kind) for batch in host_metrics.sample_batches(ctx)]
+    _check_batches(ctx, batches)
+    if host_metrics.sample_of(ctx).layout.form is not host_metrics.Form.LISTED:
+        # What a metric does to join the values of replicas, it may do in the caller's dict.
+        with contextlib.suppress(SubjectError):
+            _check_batches(ctx, [tuple(_as_replicas(side) for side in batch) for batch in batches])
+
+
+def _check_batches(ctx: Context, batches: Sequence[Any]) -> None:
     before = [_snapshot(batch) for batch in batches]
     metric = host_metrics.make_metric(ctx)
     with host_metrics.seeded(ctx.seed):
@@ -56,6 +66,11 @@ def check(ctx: Context) -> None:
         host_metrics.result(metric)
     for number, batch in enumerate(batches, start=1):
         _compare(batch, before[number - 1], f"result() changed batch {number}")
+
+
+def _as_replicas(side: Any) -> Any:
+    """A side with every array as the tuple that one replica makes."""
+    return host_metrics.map_leaves(lambda array: (array,), side)
 
 
 Snapshot = dict[str, tuple[Any, Any]]
@@ -73,15 +88,17 @@ def _nodes(batch: Any) -> Iterator[tuple[str, Any]]:
 
 def _walk(value: Any, where: str) -> Iterator[tuple[str, Any]]:
     yield where, value
-    entries = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
-    for key, entry in entries:
-        yield from _walk(entry, f"{where}[{key!r}]")
+    if isinstance(value, list | tuple):
+        value = dict(enumerate(value))
+    if isinstance(value, Mapping):
+        for key, entry in value.items():
+            yield from _walk(entry, f"{where}[{key!r}]")
 
 
 def _contents(node: Any) -> Any:
     if isinstance(node, Mapping):
         return {key: id(entry) for key, entry in node.items()}
-    if isinstance(node, list):
+    if isinstance(node, list | tuple):
         return [id(entry) for entry in node]
     return np.copy(node) if isinstance(node, np.ndarray) else None
 
@@ -142,6 +159,16 @@ class _ReplacesValues(SoundDetectionMetric):
         return super().take(side, received, fields)
 
 
+class _JoinsInPlace(SoundDetectionMetric):
+    """Puts the joined values of the replicas where the tuple was."""
+
+    def take(self, side: str, received: Mapping[str, Any], fields: Any) -> dict[str, np.ndarray]:
+        for field, value in received.items():
+            if isinstance(value, tuple):
+                received[field] = np.concatenate(value)  # type: ignore[index]
+        return super().take(side, received, fields)
+
+
 class _SortsWhenAsked(SoundDetectionMetric):
     """Keeps the caller's arrays, and sorts them in `result`."""
 
@@ -160,6 +187,7 @@ MUTANTS = (
     DETECTION_METRIC.replace(factory=_RescalesInPlace, name="rescales boxes in place"),
     DETECTION_METRIC.replace(factory=_PopsFields, name="pops the id"),
     DETECTION_METRIC.replace(factory=_ReplacesValues, name="replaces values in the dict"),
+    DETECTION_METRIC.replace(factory=_JoinsInPlace, name="joins replicas in the caller's dict"),
     DETECTION_METRIC.replace(factory=_SortsWhenAsked, name="sorts a kept array in result"),
 )
 TWIN = DETECTION_METRIC

@@ -22,7 +22,8 @@ RULE = Rule(
         "Writes a step twice; writes some steps, closes, makes a new manager on the same directory and goes on from an "
         "earlier step, as a run does that resumes from its last checkpoint; then random sequences of writes and "
         "resumes. The repetition may be left out or refused with an error, or the old values may be taken back with a "
-        "`SessionLog.START` event, as TensorBoard understands it. Steps beyond the old ones must be there."
+        "`SessionLog.START` event, as TensorBoard understands it. Steps before and beyond the repeated ones must be "
+        "there."
     ),
     why=(
         "A preempted run resumes from its last checkpoint, which is older than its last summary. The steps in between "
@@ -96,13 +97,30 @@ def _check(ctx: Context, values: dict[str, Any], runs: Sequence[Sequence[int]], 
     _check_once(records, done, what)
     last = max(step for steps in runs for step in steps)
     present = {(record.directory, record.tag, record.step) for record in records}
-    absent = [summaries.name_of(key) for key in summaries.ledger_of(values, last) if key not in present]
-    if absent:
-        raise Violation(
-            f"{done}, {summaries.listed(absent)} is absent, although that step was new",
-            cause="a resumed directory is taken for a finished one, or the writer was not made anew",
-            fix="Leave out the steps that are there already, and write those beyond them.",
-        )
+    for which, step, cause in (
+        *(
+            (f"step {step} was before the resumed ones", step, "files are removed when a run resumes")
+            for step in _kept(runs)
+        ),
+        ("that step was new", last, "a resumed directory is taken for a finished one"),
+    ):
+        absent = [summaries.name_of(key) for key in summaries.ledger_of(values, step) if key not in present]
+        if absent:
+            raise Violation(
+                f"{done}, {summaries.listed(absent)} is absent, although {which}",
+                cause=cause,
+                fix="Keep what is there, leave out the steps that are there already, and write those beyond them.",
+            )
+
+
+def _kept(runs: Sequence[Sequence[int]]) -> list[int]:
+    """Steps that were new when they were written, before the place where any later run set in."""
+    kept = []
+    for number, steps in enumerate(runs[:-1]):
+        before = max((step for earlier in runs[:number] for step in earlier), default=-1)
+        after = min(step for later in runs[number + 1 :] for step in later)
+        kept += [step for step in steps if before < step < after]
+    return kept
 
 
 def _write(one: summaries.Managed, values: dict[str, Any], step: int) -> None:
@@ -153,6 +171,15 @@ class _LastStepOnly(SoundSummaryManager):
         return True
 
 
+class _StartsAfresh(SoundSummaryManager):
+    """Removes what is there, so that nothing can be there twice."""
+
+    def history(self, group: tuple[str, ...]) -> set[tuple[str, int]]:
+        for file in self.directory(group).glob("*tfevents*"):
+            file.unlink()
+        return set()
+
+
 class _FinishedOnceResumed(SoundSummaryManager):
     def admits(self, group: tuple[str, ...], key: str, step: int) -> bool:
         if "resumed" not in self.__dict__:
@@ -164,6 +191,7 @@ MUTANTS = (
     SCALAR_MANAGER.replace(factory=_WritesAgain, name="writes a step again"),
     SCALAR_MANAGER.replace(factory=_KnowsItselfOnly, name="forgets what the files hold"),
     SCALAR_MANAGER.replace(factory=_LastStepOnly, name="knows the last step only"),
+    SCALAR_MANAGER.replace(factory=_StartsAfresh, name="removes what is there"),
     SCALAR_MANAGER.replace(factory=_FinishedOnceResumed, name="writes nothing after a resume"),
 )
 TWIN = SCALAR_MANAGER
