@@ -20,8 +20,8 @@ RULE = Rule(
     requirement="`result()` is a number, an array or a flat dict of them, in the metric's dtype, ready for a summary.",
     checks=(
         "Reads the result after an update: a tensor or number, or a dict whose keys are text and whose values are "
-        "tensors or numbers. Floating-point values must have the metric's `dtype` when it declares one; whole numbers "
-        "and booleans are accepted as they are."
+        "tensors or numbers. Floating-point values must have the metric's `dtype` when it declares a floating-point "
+        "one; whole numbers and booleans are accepted as they are."
     ),
     why=(
         "Training loops log `metric.result()` under its name and write it as a summary. A tuple, a nested dict or text "
@@ -55,7 +55,7 @@ def check(ctx: Context) -> None:
         found = _number(value)
         if found is None:
             raise _violation(f"{key} is a {type(value).__name__}, and not a number or an array of numbers")
-        if declared and found.is_floating and found.name != declared:
+        if "float" in declared and found.is_floating and found.name != declared:
             raise Violation(
                 f"{key} has dtype {found.name}, and the metric declares {declared}",
                 cause="the result is computed in the dtype of a variable or of the inputs, and not cast",

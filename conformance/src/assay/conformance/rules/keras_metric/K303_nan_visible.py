@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness import metrics
-from assay.conformance.harness.samples import Batch, Domain, perfect, sample_of
+from assay.conformance.harness.samples import Batch, Domain, perfect, sample_of, wrong
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, SubjectError, Violation
 from assay.conformance.specimens import DEVIATION, HIT_RATE, SoundDeviation, SoundHitRate
@@ -20,7 +20,8 @@ RULE = Rule(
     checks=(
         "Makes one row of perfect predictions NaN, each row in turn: the result must be NaN, or differ from that of "
         "perfect predictions (the row counts as a miss), or the update must refuse, or the docstring of the class or "
-        "of `result` must speak of NaN. Then resets, and compares with a new metric."
+        "of `result` must speak of NaN. A row whose wrong prediction does not show either is left out. Then resets, "
+        "and compares with a new metric."
     ),
     why=(
         "A model that has diverged predicts NaN. A metric that leaves NaN out, or takes the first class for it, goes "
@@ -45,7 +46,7 @@ def check(ctx: Context) -> None:
     batch = sample_of(ctx).grow(ROWS)
     if all(leaf.domain is Domain.FIXED or not leaf.batched for leaf in batch.layout.predictions):
         raise NotApplicable("No prediction is a floating-point number of a known domain.")
-    right = perfect(batch)
+    right, mistaken = perfect(batch), wrong(batch)
     base = right or batch
     clean = metrics.evaluate(ctx, [base])
     for row in range(ROWS):
@@ -55,7 +56,8 @@ def check(ctx: Context) -> None:
             found = metrics.result(ctx, metric)
         except SubjectError:
             return  # refused, which shows
-        if right is not None and not _shows(ctx, found, clean) and not metrics.documents_nan(metric.metric):
+        hidden = not _shows(ctx, found, clean) and not metrics.documents_nan(metric.metric)
+        if hidden and right and mistaken and _matters(ctx, right, mistaken, row, clean):
             raise Violation(
                 f"with NaN for the prediction of example {row}, the result is that of perfect predictions",
                 cause="NaN is left out, or an argmax or a comparison takes it for an answer",
@@ -76,6 +78,18 @@ def _shows(ctx: Context, found: metrics.Numbers, clean: metrics.Numbers) -> bool
     return any(not np.all(np.isfinite(value)) for value in found.values()) or bool(
         metrics.difference(ctx, found, clean)
     )
+
+
+def _matters(ctx: Context, right: Batch, mistaken: Batch, row: int, clean: metrics.Numbers) -> bool:
+    """Whether a wrong prediction of an example shows: true positives do not look at the negatives."""
+    pairs = zip(right.predictions, mistaken.predictions, right.layout.predictions, strict=True)
+    arrays = []
+    for array, other, leaf in pairs:
+        changed = array.copy()
+        if leaf.batched:
+            changed[row] = other[row]
+        arrays.append(changed)
+    return bool(metrics.difference(ctx, metrics.evaluate(ctx, [right.with_predictions(arrays)]), clean))
 
 
 def _poisoned(batch: Batch, row: int) -> Batch:
