@@ -42,7 +42,9 @@ def _random(model: Any) -> Iterator[tuple[Any, list[str]]]:
     for layer in layers_of(model):
         classes = [base.__name__ for base in type(layer).__mro__]
         names = {name for part, names in _RATES.items() if any(part in one for one in classes) for name in names}
-        yield layer, [name for name in sorted(names) if _is_positive(getattr(layer, name, None))]
+        # A property shows the rate of a part (LSTM that of its cell), which is a layer of its own here.
+        own = [name for name in sorted(names) if not isinstance(getattr(type(layer), name, None), property)]
+        yield layer, [name for name in own if _is_positive(getattr(layer, name, None))]
 
 
 def _is_positive(rate: Any) -> bool:
