@@ -235,14 +235,33 @@ class PadsToTheLongest(SoundTask):
 
     def build_model(self):
         layers = tf.keras.layers
+
+        class SumOverTime(layers.Layer):  # to which padding adds nothing
+            def call(self, inputs):
+                return tf.reduce_sum(inputs, axis=1)
+
         return tf.keras.Sequential(
             [
                 layers.Input((None, NUM_FEATURES)),
                 layers.Dense(8, activation="tanh", use_bias=False),
-                layers.GlobalMaxPooling1D(),
+                SumOverTime(),
                 layers.Dense(NUM_CLASSES),
             ]
         )
+
+
+class Ragged(PadsToTheLongest):
+    """Sequences of different lengths as a ragged tensor, which the step pads."""
+
+    def build_inputs(self, params, input_context=None):
+        dataset = super().build_inputs(params, input_context)
+        lengths = lambda x: tf.reduce_sum(tf.cast(tf.reduce_any(x != 0.0, axis=-1), tf.int32), axis=-1)  # noqa: E731
+        return dataset.map(lambda x, y: (tf.RaggedTensor.from_tensor(x, lengths(x)), y))
+
+    def forward(self, model, features, *, training):
+        if isinstance(features, tf.RaggedTensor):
+            features = features.to_tensor()
+        return super().forward(model, features, training=training)
 
 
 class Contrasts(SoundTask):
@@ -300,6 +319,7 @@ RUNS = [
     subject(ScalesByThePolicy, "scales the loss by the policy"),
     subject(UndeclaredNoise, "noise that is not declared"),
     subject(Contrasts, "contrastive", batch_statistics=True),
+    subject(Ragged, "ragged sequences"),
     subject(DeepAndNormalised, "deep and normalised"),
     subject(Blocks, "subclassed model with batch norm"),
 ]
@@ -317,4 +337,5 @@ PIPELINES = [
     subject(DropsBeforeItRepeats, "drops before it repeats"),
     subject(FromAGenerator, "from a generator"),
     subject(PadsToTheLongest, "pads to the longest"),
+    subject(Ragged, "ragged sequences"),
 ]

@@ -105,4 +105,11 @@ def _take(dataset: Any, count: int | None, which: str) -> tuple[Any, ...]:
 
     with calling(f"reading the {which} dataset"):
         batches = tuple(itertools.islice(iter(dataset), count))
-        return tuple(tf.nest.map_structure(tf.convert_to_tensor, batch) for batch in batches)
+        return tuple(tf.nest.map_structure(_as_tensor, batch) for batch in batches)
+
+
+def _as_tensor(leaf: Any) -> Any:
+    """The leaf as a tensor; ragged and sparse tensors stay what they are."""
+    import tensorflow as tf
+
+    return leaf if isinstance(leaf, tf.__internal__.CompositeTensor) else tf.convert_to_tensor(leaf)
