@@ -22,7 +22,7 @@ class DataConfig(Config):
             evaluation counts every example.
         shuffle_buffer_size: Examples held to draw from when training.
         cache: Whether decoded examples are kept in memory.
-        cycle_length: Files read at once; None lets tf.data choose.
+        cycle_length: Files read at once; None leaves it to the task that reads them.
         block_length: Records read from a file before the next one.
         deterministic: Whether the order is the same each time; None lets tf.data decide.
         sharding: Whether each input pipeline reads only its own part of the files.
