@@ -17,7 +17,10 @@ help:  ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): constraints.txt tools/set_up.py $(PROJECTS)
-	@$(PYTHON) tools/set_up.py --venv $(VENV)
+	@command -v "$(PYTHON)" >/dev/null || { echo "set-up failed: there is no $(PYTHON). Install Python 3.11 or later" \
+	  "(Debian: apt-get install python3.11 python3.11-venv), or say where it is: make PYTHON=/path/to/python3.11" >&2; \
+	  exit 1; }
+	@"$(PYTHON)" tools/set_up.py --venv $(VENV)
 
 setup: $(READY)  ## Create .venv with everything installed (the other targets do this by themselves).
 
