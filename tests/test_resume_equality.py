@@ -18,7 +18,7 @@ def variables(folder):
     return {
         key: reader.get_tensor(key)
         for key, dtype in reader.get_variable_to_dtype_map().items()
-        if dtype.is_numeric_compatible and key != "save_counter/.ATTRIBUTES/VARIABLE_VALUE"
+        if (dtype.is_floating or dtype.is_integer) and key != "save_counter/.ATTRIBUTES/VARIABLE_VALUE"
     }
 
 
