@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from assay.conformance import Subject
 from assay.conformance.context import Context
-from assay.conformance.harness.samples import Domain, perfect, sample_of, saturated, wrong
+from assay.conformance.harness.samples import Domain, describe, perfect, sample_of, saturated, wrong
 from assay.conformance.model import NotRun
 from assay.conformance.session import Session
 
@@ -122,3 +122,28 @@ def test_nested_samples_are_paired_by_their_path():
 def test_a_missing_or_empty_sample_says_what_to_give(sample):
     with pytest.raises(NotRun, match="y_true, y_pred"):
         read(sample)
+
+
+def described(sample, **traits):
+    subject = Subject(lambda: abs, sample, kind="loss", traits=traits)
+    return describe(Context(rule_id="L000", session=Session(subject)))
+
+
+def test_what_was_inferred_is_said_in_a_line_a_side_that_names_the_trait():
+    truth, prediction = described((IDS, LOGITS))
+
+    assert truth == "y_true: int64 [4], class ids of 3 (whole numbers); inferred, the trait 'domain' overrides it"
+    assert prediction.startswith("y_pred: float32 [4, 3], logits (values outside [0, 1] for labels that are classes)")
+    assert prediction.endswith("inferred, the trait 'domain' overrides it")
+
+
+def test_what_was_declared_is_not_said_to_be_inferred():
+    lines = described((LOGITS, {"a": LOGITS, "b": SIGMOID}), domain={"y_pred/a": "real"})
+
+    assert "inferred" in lines[0]
+    assert lines[1].startswith("y_pred: a float32 [4, 3], real")
+    assert lines[1].endswith("as the trait 'domain' declares")
+
+
+def test_nothing_is_said_of_a_sample_that_cannot_be_read():
+    assert described(None) == ()

@@ -18,6 +18,7 @@ from assay.conformance.harness.losses.component import to_float64 as to_float64
 from assay.conformance.harness.losses.configs import config_of as config_of
 from assay.conformance.harness.losses.configs import rebuild as rebuild
 from assay.conformance.harness.losses.configs import through_json as through_json
+from assay.conformance.harness.losses.describing import describe as describe
 from assay.conformance.harness.losses.probes import coupling as coupling
 from assay.conformance.harness.losses.probes import require_independent_examples as require_independent_examples
 from assay.conformance.harness.losses.probes import row_weights as row_weights

@@ -3,6 +3,7 @@
 from assay.conformance.harness.samples.batch import Batch as Batch
 from assay.conformance.harness.samples.batch import Layout as Layout
 from assay.conformance.harness.samples.batch import Leaf as Leaf
+from assay.conformance.harness.samples.describe import describe as describe
 from assay.conformance.harness.samples.domains import CATEGORICAL as CATEGORICAL
 from assay.conformance.harness.samples.domains import ELEMENTWISE as ELEMENTWISE
 from assay.conformance.harness.samples.domains import Domain as Domain
