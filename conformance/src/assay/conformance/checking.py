@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from assay.conformance.devices import set_up_devices
@@ -13,7 +14,7 @@ from assay.conformance.environment import describe_environment
 from assay.conformance.importing import kind_of
 from assay.conformance.model.errors import UsageError
 from assay.conformance.model.expectations import Expectation, apply_expectations
-from assay.conformance.model.kinds import parse_kind
+from assay.conformance.model.kinds import Kind, parse_kind
 from assay.conformance.model.report import Report
 from assay.conformance.model.result import Result
 from assay.conformance.model.rule import RegisteredRule
@@ -21,6 +22,7 @@ from assay.conformance.model.subject import Subject
 from assay.conformance.model.vocabulary import Mode, Target, members
 from assay.conformance.registry import find_rules, rules_for, select_rules
 from assay.conformance.runner import run_subject
+from assay.conformance.timing import DEFAULT_TIMEOUT
 
 
 def check(
@@ -36,6 +38,8 @@ def check(
     expectations: Iterable[Expectation] = (),
     strict: bool = False,
     seed: int = 0,
+    max_examples: int | None = None,
+    timeout: float | None = DEFAULT_TIMEOUT,
     on_result: Callable[[Result], None] | None = None,
 ) -> Report:
     """Check components against the rules of their kind.
@@ -63,6 +67,8 @@ def check(
       expectations: Failures that are known, each with its reason.
       strict: Whether SHOULD rules, and rules that could not be run, count.
       seed: Where every build and every run starts from.
+      max_examples: How many cases a property search looks at; each rule's own number when None.
+      timeout: Seconds that one check may take before it comes out as not-run; no limit when None.
       on_result: Called with each result as it is known, before expectations are applied.
 
     Returns:
@@ -74,50 +80,106 @@ def check(
     start = time.perf_counter()
     wanted_targets = members(Target, targets)
     wanted_modes = None if modes is None else members(Mode, modes)
-    expected = _resolved(expectations)
+    expected = resolved(expectations)
     set_up_devices(wanted_targets)
     results: list[Result] = []
     promised: set[str] = set()
-    for one in _as_subjects(subject, kind=kind, sample=sample, traits=traits):
+    notes: dict[str, tuple[str, ...]] = {}
+    for one in as_subjects(subject, kind=kind, sample=sample, traits=traits):
         for target in wanted_targets:
-            promised.update(entry.rule.id for entry in _promised(one, target))
-            for result in _results_of(one, target, wanted_modes, select, ignore, seed):
+            promised.update(entry.rule.id for entry in promised_rules(one.kind, target))
+            for result in check_subject(
+                one,
+                target=target,
+                modes=wanted_modes,
+                select=select,
+                ignore=ignore,
+                seed=seed,
+                max_examples=max_examples,
+                timeout=timeout,
+                on_notes=functools.partial(notes.__setitem__, one.name),
+            ):
                 results.append(result)
                 if on_result is not None:
                     on_result(result)
-    if not results:
-        raise UsageError("No rule is left to run: none that was selected speaks about these subjects and targets.")
-    marked, expired = apply_expectations(results, expected, today=datetime.datetime.now(tz=datetime.UTC).date())
-    return Report(
-        results=marked,
+    return make_report(
+        results,
         environment=describe_environment(seed=seed),
-        promised=len(promised),
+        promised=promised,
+        expectations=expected,
         strict=strict,
-        expired=expired,
+        notes=notes,
         seconds=time.perf_counter() - start,
     )
 
 
-def _promised(subject: Subject, target: Target) -> list[RegisteredRule]:
-    """The rules that a subject's kind promises on a target."""
-    assert subject.kind is not None
-    rules = rules_for(subject.kind)
+def make_report(
+    results: Sequence[Result],
+    *,
+    environment: Mapping[str, Any],
+    promised: Collection[str],
+    expectations: Iterable[Expectation],
+    strict: bool,
+    notes: Mapping[str, tuple[str, ...]],
+    seconds: float,
+) -> Report:
+    """Return the report on results, with expectations applied; see `Report`.
+
+    Raises:
+      UsageError: If there is no result at all.
+    """
+    if not results:
+        raise UsageError("No rule is left to run: none that was selected speaks about these subjects and targets.")
+    today = datetime.datetime.now(tz=datetime.UTC).date()
+    marked, expired = apply_expectations(results, expectations, today=today)
+    return Report(
+        results=marked,
+        environment=environment,
+        promised=len(promised),
+        strict=strict,
+        expired=expired,
+        notes={subject: sentences for subject, sentences in notes.items() if sentences},
+        seconds=seconds,
+    )
+
+
+def promised_rules(kind: Kind | None, target: Target) -> list[RegisteredRule]:
+    """Return the rules that a kind promises on a target.
+
+    Raises:
+      UsageError: If there are none for the kind.
+    """
+    assert kind is not None
+    rules = rules_for(kind)
     if not rules:
-        raise UsageError(f"There are no rules for subjects of kind {subject.kind} in this version.")
+        raise UsageError(f"There are no rules for subjects of kind {kind} in this version.")
     return [entry for entry in rules if target in entry.rule.targets]
 
 
-def _results_of(
+def check_subject(
     subject: Subject,
+    *,
     target: Target,
-    modes: tuple[Mode, ...] | None,
-    select: Iterable[str] | None,
-    ignore: Iterable[str] | None,
-    seed: int,
+    modes: tuple[Mode, ...] | None = None,
+    select: Iterable[str] | None = None,
+    ignore: Iterable[str] | None = None,
+    **options: Any,
 ) -> Iterable[Result]:
-    """The results of one subject on one target, one after another; none when no rule is left."""
+    """Return the results of one subject, whose kind is known, on one target, one after another.
+
+    Args:
+      subject: What is checked.
+      target: The device the results speak about.
+      modes: Only these modes.
+      select: Ids or slugs of the rules to run; all of the kind when None.
+      ignore: Ids or slugs of rules to leave out.
+      **options: As for `run_subject`.
+
+    Returns:
+      The results as they are known; none when no rule is left.
+    """
     assert subject.kind is not None
-    promised = _promised(subject, target)
+    promised = promised_rules(subject.kind, target)
     entries = [
         entry
         for entry in select_rules(promised, select=select, ignore=ignore)
@@ -126,10 +188,10 @@ def _results_of(
     if not entries:
         return ()
     gates = select_rules([entry for entry in promised if entry.rule.gate], ignore=ignore)
-    return run_subject(subject, entries, gates=gates, kind=subject.kind, target=target, modes=modes, seed=seed)
+    return run_subject(subject, entries, gates=gates, kind=subject.kind, target=target, modes=modes, **options)
 
 
-def _as_subjects(value: Any, *, kind: str | None, sample: Any, traits: Mapping[str, Any] | None) -> list[Subject]:
+def as_subjects(value: Any, *, kind: str | None, sample: Any, traits: Mapping[str, Any] | None) -> list[Subject]:
     """The subjects among what was passed, each with its kind."""
     entries = list(value) if isinstance(value, list | tuple) else [value]
     subjects = []
@@ -144,7 +206,7 @@ def _as_subjects(value: Any, *, kind: str | None, sample: Any, traits: Mapping[s
     return subjects
 
 
-def _resolved(expectations: Iterable[Expectation]) -> list[Expectation]:
+def resolved(expectations: Iterable[Expectation]) -> list[Expectation]:
     """The expectations with slugs replaced by ids; a slug shared by several kinds speaks of each."""
     return [
         dataclasses.replace(expectation, rule=entry.rule.id)

@@ -61,6 +61,10 @@ class Context:
         """The tolerance of a quantity for this rule on this target."""
         return tolerance(self.rule_id, quantity, self.target)
 
+    def note(self, *sentences: str) -> None:
+        """Put into the report what was inferred about the subject, each sentence once."""
+        self.session.notes.extend(one for one in sentences if one not in self.session.notes)
+
     def share(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """Do something once for all rules of this subject on this target; see `Session.share`."""
         return self.session.share((self.target, key), make)

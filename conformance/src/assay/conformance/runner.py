@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from assay.conformance.context import Context
 from assay.conformance.messages import replay_line, subject_error_finding
-from assay.conformance.model.errors import NotApplicable, NotRun, SubjectError, Violation
+from assay.conformance.model.errors import NotApplicable, NotRun, OutOfTime, SubjectError, Violation
 from assay.conformance.model.kinds import Kind
 from assay.conformance.model.result import Finding, Result
 from assay.conformance.model.rule import RegisteredRule
 from assay.conformance.model.subject import Subject
 from assay.conformance.model.vocabulary import Evidence, Mode, Outcome, Target
 from assay.conformance.session import Session
+from assay.conformance.timing import time_limit
 
 _CLOSED = "{} failed, so nothing else could be observed. Mend that first."
+_CLOSING = (Outcome.FAIL, Outcome.ERROR, Outcome.NOT_RUN)
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One rule in one mode, about to be run.
+
+    Attributes:
+      rule: The rule's id.
+      mode: The mode.
+    """
+
+    rule: str
+    mode: Mode
 
 
 def run_subject(
@@ -28,6 +44,11 @@ def run_subject(
     target: Target = Target.CPU,
     modes: Iterable[Mode] | None = None,
     seed: int = 0,
+    max_examples: int | None = None,
+    timeout: float | None = None,
+    skip: Collection[Step] = (),
+    on_start: Callable[[Step], None] | None = None,
+    on_notes: Callable[[tuple[str, ...]], None] | None = None,
 ) -> Iterator[Result]:
     """Check one subject on one target, rule by rule, and yield a result for each rule and mode as it is known.
 
@@ -42,42 +63,66 @@ def run_subject(
       target: The device the results speak about.
       modes: Only these modes; all that a rule declares when None. Gates run in theirs.
       seed: Where every build and every run starts from.
+      max_examples: How many cases a property search looks at; each rule's own number when None.
+      timeout: Seconds that one check may take; no limit when None.
+      skip: Steps that are known already, and have no result here.
+      on_start: Called before each step.
+      on_notes: Called at the end with what was inferred about the subject.
     """
-    session = Session(subject, seed=seed)
-    entries = list(entries)
+    session = Session(subject, seed=seed, max_examples=max_examples)
+    entries, gates = list(entries), list(gates)
     asked = {entry.rule.id for entry in entries}
+
+    def run(entry: RegisteredRule, mode: Mode) -> Result:
+        if on_start is not None:
+            on_start(Step(entry.rule.id, mode))
+        return run_rule(entry, session, kind=kind, target=target, mode=mode, timeout=timeout)
+
     closed = ""
     for gate in gates:
         for mode in gate.rule.modes:
-            result = run_rule(gate, session, kind=kind, target=target, mode=mode)
-            failed = result.outcome in (Outcome.FAIL, Outcome.ERROR, Outcome.NOT_RUN)
+            result = run(gate, mode)
+            failed = result.outcome in _CLOSING
             if failed and not closed:
                 closed = result.message if result.outcome is Outcome.NOT_RUN else _CLOSED.format(gate.rule.id)
-            if failed or gate.rule.id in asked:
+            if (failed or gate.rule.id in asked) and Step(gate.rule.id, mode) not in skip:
                 yield result
     passed = {gate.rule.id for gate in gates}
+    wanted = None if modes is None else set(modes)
     for entry in entries:
         for mode in entry.rule.modes:
-            if entry.rule.id in passed or (modes is not None and mode not in set(modes)):
+            if entry.rule.id in passed or (wanted is not None and mode not in wanted):
+                continue
+            if Step(entry.rule.id, mode) in skip:
                 continue
             if closed:
-                yield _unreached(entry, session, kind, target, mode, closed)
+                blank = _blank(entry, session, kind=kind, target=target, mode=mode)
+                yield dataclasses.replace(blank, outcome=Outcome.NOT_RUN, evidence=Evidence.NONE, message=closed)
             else:
-                yield run_rule(entry, session, kind=kind, target=target, mode=mode)
+                yield run(entry, mode)
+    if on_notes is not None:
+        on_notes(tuple(session.notes))
 
 
 def run_rule(
-    entry: RegisteredRule, session: Session, *, kind: Kind, target: Target = Target.CPU, mode: Mode = Mode.EAGER
+    entry: RegisteredRule,
+    session: Session,
+    *,
+    kind: Kind,
+    target: Target = Target.CPU,
+    mode: Mode = Mode.EAGER,
+    timeout: float | None = None,
 ) -> Result:
     """Run one rule on one subject in one mode; whatever happens becomes the result."""
-    rule, subject = entry.rule, session.subject
-    replay = replay_line(subject, rule, kind=kind, target=target, mode=mode, seed=session.seed)
+    rule = entry.rule
+    blank = _blank(entry, session, kind=kind, target=target, mode=mode)
     outcome, evidence, finding, message = Outcome.PASS, Evidence.EXECUTED, None, ""
     start = time.perf_counter()
     try:
         if target not in rule.targets:
             raise NotApplicable(f"The rule does not speak about the target {target}.")
-        entry.check(Context(rule_id=rule.id, session=session, target=target, mode=mode))
+        with time_limit(timeout):
+            entry.check(Context(rule_id=rule.id, session=session, target=target, mode=mode))
     except Violation as violation:
         outcome = Outcome.FAIL
         finding = Finding(rule.requirement, violation.observed, violation.cause, violation.fix)
@@ -86,11 +131,24 @@ def run_rule(
         finding = subject_error_finding(rule, error, already=session.report(error, f"{rule.id} ({mode})"))
     except NotApplicable as lifted:
         outcome, evidence, message = Outcome.NOT_APPLICABLE, Evidence.NONE, lifted.reason
-    except NotRun as absent:
+    except (NotRun, OutOfTime) as absent:
         outcome, evidence, message = Outcome.NOT_RUN, Evidence.NONE, str(absent)
     except Exception:
         outcome, evidence = Outcome.ERROR, Evidence.NONE
         message = f"The check itself broke; nothing is known about the subject.\n{traceback.format_exc().rstrip()}"
+    return dataclasses.replace(
+        blank,
+        outcome=outcome,
+        evidence=evidence,
+        finding=finding,
+        message=finding.as_text(blank.replay) if finding else message,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _blank(entry: RegisteredRule, session: Session, *, kind: Kind, target: Target, mode: Mode) -> Result:
+    """A result that says what it is about, and nothing yet of what became of it."""
+    rule, subject = entry.rule, session.subject
     return Result(
         subject=subject.name,
         origin=subject.origin,
@@ -100,29 +158,7 @@ def run_rule(
         level=rule.level,
         target=target.value,
         mode=mode.value,
-        evidence=evidence,
-        outcome=outcome,
-        message=finding.as_text(replay) if finding else message,
-        replay=replay,
-        seconds=time.perf_counter() - start,
-        finding=finding,
-    )
-
-
-def _unreached(entry: RegisteredRule, session: Session, kind: Kind, target: Target, mode: Mode, reason: str) -> Result:
-    """The result of a rule behind a gate that did not open."""
-    rule = entry.rule
-    return Result(
-        subject=session.subject.name,
-        origin=session.subject.origin,
-        kind=kind.value,
-        rule=rule.id,
-        slug=rule.slug,
-        level=rule.level,
-        target=target.value,
-        mode=mode.value,
-        evidence=Evidence.NONE,
-        outcome=Outcome.NOT_RUN,
-        message=reason,
-        replay=replay_line(session.subject, rule, kind=kind, target=target, mode=mode, seed=session.seed),
+        evidence=Evidence.EXECUTED,
+        outcome=Outcome.PASS,
+        replay=replay_line(subject, rule, kind=kind, target=target, mode=mode, seed=session.seed),
     )

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from assay.conformance.model.errors import NotApplicable, NotRun, SubjectError, Violation
+from assay.conformance.model.errors import NotApplicable, NotRun, OutOfTime, SubjectError, Violation
 from assay.conformance.model.subject import Subject
 
-_REMEMBERED = (SubjectError, Violation, NotApplicable, NotRun)
+_REMEMBERED = (SubjectError, Violation, NotApplicable, NotRun, OutOfTime)
 
 
 class Session:
@@ -21,13 +21,19 @@ class Session:
     Args:
       subject: The subject whose runs are kept.
       seed: The seed that every build and every run starts from.
+      max_examples: How many cases a property search looks at; each rule's own number when None.
+
+    Attributes:
+      notes: What was inferred about the subject, as sentences for the report, each once and in order.
     """
 
-    def __init__(self, subject: Subject, *, seed: int = 0) -> None:
+    def __init__(self, subject: Subject, *, seed: int = 0, max_examples: int | None = None) -> None:
         self.subject = subject
         self.seed = seed
+        self.max_examples = max_examples
+        self.notes: list[str] = []
         self._kept: dict[Hashable, Any] = {}
-        self._raised: dict[Hashable, Exception] = {}
+        self._raised: dict[Hashable, BaseException] = {}
         self._reported: dict[int, str] = {}
 
     def share(self, key: Hashable, make: Callable[[], Any]) -> Any:

@@ -30,7 +30,7 @@ def search(ctx: Context, cases: Callable[[], Any], examine: Callable[[Any], None
       ctx: The check's context.
       cases: Returns a Hypothesis strategy.
       examine: Looks at one case; raises `Violation` where it breaks the rule.
-      examples: How many cases to draw.
+      examples: How many cases to draw, unless the run says how many (`--max-examples`).
     """
     import hypothesis
 
@@ -42,7 +42,7 @@ def search(ctx: Context, cases: Callable[[], Any], examine: Callable[[Any], None
     if ctx.seed:
         test = hypothesis.seed(ctx.seed)(test)
     hypothesis.settings(
-        max_examples=examples,
+        max_examples=ctx.session.max_examples or examples,
         derandomize=not ctx.seed,
         database=None,
         deadline=None,

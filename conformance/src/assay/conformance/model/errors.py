@@ -54,6 +54,18 @@ class NotRun(Exception):  # noqa: N818 - a reasoned absence is not an error
         self.remedy = remedy
 
 
+class OutOfTime(BaseException):  # noqa: N818 - derived so that no `except Exception` of a subject swallows it
+    """A check took longer than its time budget.
+
+    Args:
+      seconds: The budget.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"It took longer than the time budget of {seconds:g} s for one check (--timeout).")
+        self.seconds = seconds
+
+
 class SubjectError(Exception):
     """The subject's own code raised while the suite called it.
 

@@ -25,6 +25,7 @@ class Report:
       promised: How many rules the kinds of the subjects promise on the targets; more than ran when rules were selected.
       strict: Whether SHOULD rules, and rules that could not be run, count against the subject.
       expired: Expectations past their last day.
+      notes: What was inferred about the subjects, as sentences, by the subject's name.
       seconds: How long it took.
     """
 
@@ -33,6 +34,7 @@ class Report:
     promised: int = 0
     strict: bool = False
     expired: tuple[Expectation, ...] = ()
+    notes: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     seconds: float = 0.0
 
     @property
@@ -65,5 +67,6 @@ class Report:
             "counts": dict(verdict.counts),
             "seconds": round(self.seconds, 3),
             "environment": dict(self.environment),
+            "notes": {subject: list(sentences) for subject, sentences in self.notes.items()},
             "results": [result.to_dict() for result in self.results],
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from assay.conformance.model.vocabulary import Evidence, Level, Outcome
@@ -78,3 +79,17 @@ class Result:
         plain = dataclasses.asdict(self)
         plain["seconds"] = round(self.seconds, 4)
         return plain
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Result:
+        """The result that `to_dict` wrote, from its JSON values."""
+        finding = plain["finding"]
+        return cls(
+            **{
+                **plain,
+                "level": Level(plain["level"]),
+                "evidence": Evidence(plain["evidence"]),
+                "outcome": Outcome(plain["outcome"]),
+                "finding": None if finding is None else Finding(**finding),
+            }
+        )
