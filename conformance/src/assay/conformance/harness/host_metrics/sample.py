@@ -85,7 +85,9 @@ def sample_of(ctx: Context) -> Sample:
     Raises:
       NotRun: If there is no sample, or its examples cannot be told apart.
     """
-    return ctx.share("host metric sample", lambda: _read(ctx))
+    sample = ctx.share("host metric sample", lambda: _read(ctx))
+    ctx.note(f"sample: {sample}")
+    return sample
 
 
 def examples_of(ctx: Context, *, at_least: int = 2) -> tuple[Example, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 from assay.conformance.context import Context
 from assay.conformance.harness import metrics
 from assay.conformance.harness.calls import calling
-from assay.conformance.harness.samples import sample_of
+from assay.conformance.harness.samples import describe, sample_of
 from assay.conformance.model import Level, Mode, Rule, Violation
 from assay.conformance.specimens import HIT_RATE, SoundHitRate
 
@@ -44,6 +44,7 @@ class HitRate(tf.keras.metrics.Metric):
 def check(ctx: Context) -> None:
     """Feed the sample as it is; what the metric raises is the failure."""
     batch = sample_of(ctx).batch
+    ctx.note(*describe(ctx))
     metric = metrics.fresh(ctx, steady=False)
     metrics.update(ctx, metric, batch)
     with metrics.placed(ctx), calling("result()"):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness import losses
-from assay.conformance.harness.samples import sample_of
+from assay.conformance.harness.samples import describe, sample_of
 from assay.conformance.model import Level, Mode, Rule, Violation
 from assay.conformance.specimens import CROSS_ENTROPY, SoundCrossEntropy
 
@@ -46,6 +46,7 @@ class FocalLoss(tf.keras.losses.Loss):
 def check(ctx: Context) -> None:
     """Call the loss with the sample as it is; what it raises is the failure."""
     sample = sample_of(ctx)
+    ctx.note(*describe(ctx))
     loss = losses.component(ctx, steady=False)
     returned = losses.output(ctx, loss, sample.batch)
     if returned is None:
