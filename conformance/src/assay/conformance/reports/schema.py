@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from assay.conformance.model.report import Report
+from assay.conformance.reports.files import write_whole
 
 SCHEMA_FILE = "report.schema.json"
 
@@ -22,13 +22,10 @@ def report_schema() -> dict[str, Any]:
 def write_json(report: Report, path: Path) -> None:
     """Write a report as JSON, whole or not at all.
 
-    Args:
-      report: The report.
-      path: The file; its folder must exist.
+    Raises:
+      UsageError: If the file cannot be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(as_json(report), encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, as_json(report))
 
 
 def as_json(report: Report) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import textwrap
 from collections.abc import Iterable, Sequence
 
@@ -9,6 +10,7 @@ from assay.conformance.model.report import Report
 from assay.conformance.model.result import Result
 from assay.conformance.model.vocabulary import Evidence, Mode, Outcome
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +24,7 @@ _WORDS = {
     Outcome.ERROR: ("ERROR", "bold magenta"),
 }
 _MODE_HEADINGS = {Mode.MIXED_PRECISION.value: "mixed"}
+_QUIET = (Outcome.PASS, Outcome.NOT_APPLICABLE)
 _IN_FULL = (Outcome.FAIL, Outcome.UNEXPECTED_PASS, Outcome.ERROR)
 _LABELS = ("Required", "Observed", "Likely cause", "Fix", "Replay")
 _LABEL_WIDTH = len("Likely cause: ")
@@ -31,20 +34,52 @@ _NOT_ASKED = Text("·", style="dim")
 
 
 def print_report(report: Report, console: Console, *, verbose: bool = False) -> None:
-    """Print a report: for each subject and target a table, then what deserves words, then the verdict.
+    """Print a report: subject by subject what deserves attention, and then the verdict.
 
     Args:
       report: The report.
       console: Where to.
-      verbose: Say the reason of every result that is neither a pass nor a failure.
+      verbose: Show every rule, and say the reason of every result that is neither a pass nor a failure.
     """
     for (subject, target), results in _grouped(report.results):
-        console.print(_table(subject, target, results))
-    _print_reasons(report.results, console, verbose=verbose)
-    for result in report.results:
-        if result.outcome in _IN_FULL:
-            print_failure(result, console)
+        _print_heading(subject, target, results, console)
+        for note in report.notes.get(subject, ()):
+            console.print(Text(f"{_INDENT}{note}", style="dim"), soft_wrap=True)
+        shown = results if verbose else [one for one in results if _deserves_attention(one, results)]
+        if shown:
+            console.print(_table(shown))
+        _print_reasons(results, console, verbose=verbose)
+        print_failures(results, console)
+        console.print()
     print_verdict(report, console)
+
+
+def print_failures(results: Sequence[Result], console: Console) -> None:
+    """Print the results that failed: each rule once in full, and a line for each further mode.
+
+    Args:
+      results: Results of one subject on one target; those that did not fail are passed over.
+      console: Where to.
+    """
+    first: dict[str, Result] = {}
+    for result in results:
+        if result.outcome not in _IN_FULL:
+            continue
+        if result.rule not in first:
+            first[result.rule] = result
+            further = [one for one in results if one.rule == result.rule and one.outcome in _IN_FULL][1:]
+            print_failure(result, console)
+            for one in further:
+                _print_further(one, result, console)
+
+
+def _print_further(result: Result, first: Result, console: Console) -> None:
+    """Print that a rule failed in another mode too, and what is different there."""
+    word, style = _WORDS[result.outcome]
+    observed = "" if result.finding is None else result.finding.observed
+    same = first.finding is not None and observed == first.finding.observed
+    text = "the same" if same or not observed else observed
+    console.print(Text.assemble(_INDENT, (f"{word} too in {result.mode}: ", style), text), soft_wrap=True)
 
 
 def print_failure(result: Result, console: Console) -> None:
@@ -74,11 +109,33 @@ def _print_part(line: str, console: Console) -> None:
         console.print(Text(" " * beside + part), soft_wrap=True)
 
 
+def print_durations(report: Report, console: Console, *, count: int) -> None:
+    """Print the checks that took longest; what several rules share counts for the one that came first.
+
+    Args:
+      report: The report.
+      console: Where to.
+      count: How many; all when 0.
+    """
+    longest = sorted(report.results, key=lambda result: -result.seconds)
+    total = sum(result.seconds for result in report.results)
+    table = Table(box=None, pad_edge=False)
+    for column in ("seconds", "share"):
+        table.add_column(column, justify="right")
+    for column in ("rule", "mode", "subject"):
+        table.add_column(column)
+    for result in longest[:count] if count else longest:
+        share = f"{result.seconds / total:.0%}" if total else ""
+        table.add_row(f"{result.seconds:.2f}", share, f"{result.rule} {result.slug}", result.mode, result.subject)
+    console.print(Text(f"Where {total:.1f} s of checks went", style="bold"))
+    console.print(Padding(table, (0, 0, 0, len(_INDENT))))
+    console.print()
+
+
 def print_verdict(report: Report, console: Console) -> None:
     """Print the verdict with all counts, and why when it is not plainly green."""
     verdict = report.verdict
     style = "bold red" if not verdict.conformant else "bold green" if verdict.complete else "bold yellow"
-    console.print()
     console.print(Text(f"{verdict.line} ({report.seconds:.0f} s)", style=style), soft_wrap=True)
     for reason in verdict.reasons:
         console.print(Text(f"  {reason}"), soft_wrap=True)
@@ -91,13 +148,27 @@ def _grouped(results: Iterable[Result]) -> list[tuple[tuple[str, str], list[Resu
     return list(groups.items())
 
 
-def _table(subject: str, target: str, results: Sequence[Result]) -> Table:
+def _deserves_attention(result: Result, results: Sequence[Result]) -> bool:
+    """Whether a row is shown to someone who did not ask for all of them: its rule neither passed nor was lifted."""
+    return any(one.rule == result.rule and one.outcome not in _QUIET for one in results)
+
+
+def _print_heading(subject: str, target: str, results: Sequence[Result], console: Console) -> None:
+    """Print who is spoken of, and how the results are distributed."""
+    counts = collections.Counter(result.outcome for result in results)
+    rules = len({result.rule for result in results})
+    heading = Text(f"{subject} ({results[0].kind.replace('_', ' ')}) on {target}", style="bold")
+    heading.append(f"  {rules} {'rule' if rules == 1 else 'rules'}:", style="not bold")
+    for outcome, (word, style) in _WORDS.items():
+        if counts[outcome]:
+            heading.append(f" {counts[outcome]} {word}", style=f"not bold {style}")
+    console.print(heading, soft_wrap=True)
+
+
+def _table(results: Sequence[Result]) -> Padding:
     """One row a rule, one column a mode."""
     modes = [mode.value for mode in Mode if any(result.mode == mode.value for result in results)]
-    kind = results[0].kind.replace("_", " ")
-    table = Table(
-        title=f"{subject} ({kind}) on {target}", title_justify="left", title_style="bold", box=None, pad_edge=False
-    )
+    table = Table(box=None, pad_edge=False)
     table.add_column("rule")
     table.add_column("what", overflow="fold")
     for mode in modes:
@@ -108,7 +179,7 @@ def _table(subject: str, target: str, results: Sequence[Result]) -> Table:
         first = next(iter(own.values()))
         what = first.slug if first.level == "MUST" else f"{first.slug} (should)"
         table.add_row(rule, what, *(_cell(own.get(mode)) for mode in modes), _evidence(own.values()))
-    return table
+    return Padding(table, (0, 0, 0, len(_INDENT)))
 
 
 def _cell(result: Result | None) -> Text:
@@ -136,4 +207,5 @@ def _print_reasons(results: Sequence[Result], console: Console, *, verbose: bool
                     rules.append(result.rule)
         for reason, rules in reasons.items():
             word, style = _WORDS[outcome]
-            console.print(Text.assemble((f"{word} ", style), f"{', '.join(rules)}: {reason}"), soft_wrap=True)
+            text = Text.assemble(_INDENT, (f"{word} ", style), f"{', '.join(rules)}: {reason}")
+            console.print(text, soft_wrap=True)
