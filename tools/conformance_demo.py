@@ -60,7 +60,7 @@ def _check_project(console: Console) -> Report:
         raise UsageError(f"{ROOT / 'pyproject.toml'} names no subjects under [tool.assay].")
     with progress(console) as on_result:
         report = check(project.load_subjects(), expectations=project.expectations, on_result=on_result)
-    print_report(report, console)
+    print_report(report, console, verbose=True)
     return report
 
 

@@ -41,7 +41,7 @@ def test_conformant_subject_exits_with_0_and_a_table(folder):
     finished = assay("check", "tasks.py:SoundTask", "--select", "T101", folder=folder)
 
     assert finished.returncode == 0, finished.stderr
-    assert "pass   pass     pass" in finished.stdout
+    assert "SoundTask (task) on cpu  1 rule: 3 pass" in finished.stdout
     assert re.search(r"CONFORMANT: 1 of \d+ rules, 3 results: 3 pass", finished.stdout)
     assert finished.stderr == ""
     assert "chatter" not in finished.stdout

@@ -4,8 +4,9 @@ import json
 import jsonschema
 import pytest
 from assay.conformance import Outcome, Report, check, report_schema
+from assay.conformance.model import Finding
 from assay.conformance.reports import write_json
-from assay.conformance.reports.table import print_report
+from assay.conformance.reports.table import print_durations, print_report
 from assay.conformance.specimens import SOUND_TASK, SoundTask
 from conformance_builders import make_result
 from rich.console import Console
@@ -93,12 +94,49 @@ def test_json_file_is_whole(tmp_path):
 
 
 def test_table_has_a_row_per_rule_and_a_column_per_mode():
-    text = printed(report_of(make_result(), make_result(Outcome.NOT_APPLICABLE, mode="graph")))
+    text = printed(report_of(make_result(), make_result(Outcome.NOT_APPLICABLE, mode="graph")), verbose=True)
 
-    assert "specimen (task) on cpu" in text
+    assert "specimen (task) on cpu  1 rule: 1 pass 1 n/a" in text
     header, row = text.splitlines()[1:3]
     assert header.split() == ["rule", "what", "eager", "graph", "evidence"]
     assert row.split() == ["T900", "made-up", "pass", "n/a", "executed"]
+
+
+def test_only_rules_that_deserve_attention_have_a_row_by_default():
+    text = printed(report_of(make_result(), make_result(Outcome.NOT_RUN, rule="T901", message="No device.")))
+
+    rows = [line.split()[0] for line in text.splitlines() if line.startswith("  T9")]
+    assert rows == ["T901"]
+    assert "2 rules: 1 pass 1 not run" in text
+
+
+def test_what_was_inferred_is_printed_with_its_subject():
+    report = report_of(make_result(), notes={"specimen": ("y_pred: logits",)})
+
+    assert "  y_pred: logits" in printed(report).splitlines()
+
+
+def test_rule_that_fails_in_several_modes_is_printed_in_full_once():
+    found = Finding("It must hold.", "7 is not 8", "a slip", "Hold it.")
+    results = [make_result(Outcome.FAIL, mode=mode, finding=found) for mode in ("eager", "graph")]
+    other = make_result(Outcome.FAIL, mode="xla", finding=Finding("It must hold.", "9 is not 8", "a slip", "Hold it."))
+
+    text = printed(report_of(*results, other))
+
+    assert text.count("FAIL T900") == 1
+    assert "FAIL too in graph: the same" in text
+    assert "FAIL too in xla: 9 is not 8" in text
+
+
+def test_durations_are_printed_longest_first():
+    stream = io.StringIO()
+    report = report_of(make_result(seconds=1.0), make_result(rule="T901", seconds=3.0), make_result(rule="T902"))
+
+    print_durations(report, Console(file=stream, width=100), count=2)
+
+    lines = stream.getvalue().splitlines()
+    assert [line.split()[:3] for line in lines[2:4]] == [["3.00", "75%", "T901"], ["1.00", "25%", "T900"]]
+    assert "T902" not in stream.getvalue()
 
 
 def test_failures_are_printed_in_full():

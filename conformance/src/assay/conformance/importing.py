@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import importlib.util
 import inspect
@@ -16,6 +17,57 @@ from assay.conformance.model.errors import UsageError
 from assay.conformance.model.kinds import Kind, infer_kind
 from assay.conformance.model.subject import Subject
 from assay.conformance.suggestions import did_you_mean
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SubjectSpec:
+    """What a command line or a project file says about subjects; nothing is imported before `load`.
+
+    Attributes:
+      spec: `package.module:attr` or `path/file.py:attr`.
+      kind: The kind, when it is said.
+      sample: `module:attr` of a function that returns a sample; a sample of the subject's own when None.
+      traits: Traits to declare on top of the subject's own.
+      name: What reports call it; its own name when empty.
+      folder: What paths are relative to; the working directory when None.
+    """
+
+    spec: str
+    kind: str | None = None
+    sample: str | None = None
+    traits: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    name: str = ""
+    folder: Path | None = None
+
+    def load(self) -> list[Subject]:
+        """Import the subjects.
+
+        Raises:
+          UsageError: If the subject or its sample cannot be imported or made.
+        """
+        subjects = load_subjects(
+            self.spec,
+            kind=Kind(self.kind) if self.kind else None,
+            sample=None if self.sample is None else load_sample(self.sample, folder=self.folder),
+            traits=self.traits,
+            folder=self.folder,
+        )
+        return [subject.replace(name=self.name or subject.name) for subject in subjects]
+
+
+def load_sample(spec: str, *, folder: Path | None = None) -> Any:
+    """Return the sample that the function makes that a specification names.
+
+    Raises:
+      UsageError: If the function cannot be imported or called without arguments, or raises.
+    """
+    function = load_attribute(spec, folder=folder)
+    if not callable(function):
+        raise UsageError(f"The sample {spec} must be a function that returns one; it is a {type(function).__name__}.")
+    try:
+        return function()
+    except Exception as exception:
+        raise UsageError(f"Calling {spec} for a sample raised {_summary(exception)}.") from exception
 
 
 def load_subjects(

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from assay.conformance.importing import load_attribute, load_subjects
+from assay.conformance.importing import SubjectSpec
 from assay.conformance.model.errors import UsageError
 from assay.conformance.model.expectations import Expectation, parse_expectations
 from assay.conformance.model.kinds import parse_kind
@@ -46,30 +46,37 @@ class Project:
     subjects: tuple[Any, ...] = ()
     expectations: tuple[Expectation, ...] = ()
 
+    def specs(self) -> list[SubjectSpec]:
+        """Return the subjects as specifications; paths are relative to the file, and nothing is imported.
+
+        Raises:
+          UsageError: If an entry has another form.
+        """
+        return [self._spec(entry) for entry in self.subjects]
+
     def load_subjects(self) -> list[Subject]:
-        """Import the subjects; paths are relative to the file.
+        """Import the subjects.
 
         Raises:
           UsageError: If one cannot be imported.
         """
-        return [subject for entry in self.subjects for subject in self._load(entry)]
+        return [subject for spec in self.specs() for subject in spec.load()]
 
-    def _load(self, entry: Any) -> list[Subject]:
+    def _spec(self, entry: Any) -> SubjectSpec:
         folder = self.path.parent
         if isinstance(entry, str):
-            return load_subjects(entry, folder=folder)
+            return SubjectSpec(spec=entry, folder=folder)
         if not isinstance(entry, Mapping) or "subject" not in entry:
             raise UsageError(f"A subject of {self.path} is text or a table with a key `subject`; it is {entry!r}.")
         _refuse_unknown(entry, _SUBJECT_KEYS, f"A subject of {self.path}")
-        sample = entry.get("sample")
-        subjects = load_subjects(
-            entry["subject"],
-            kind=parse_kind(entry["kind"]) if "kind" in entry else None,
-            sample=None if sample is None else load_attribute(sample, folder=folder)(),
-            traits=entry.get("traits"),
+        return SubjectSpec(
+            spec=entry["subject"],
+            kind=parse_kind(entry["kind"]).value if "kind" in entry else None,
+            sample=entry.get("sample"),
+            traits=entry.get("traits", {}),
+            name=entry.get("name", ""),
             folder=folder,
         )
-        return [subject.replace(name=entry.get("name", subject.name)) for subject in subjects]
 
 
 def find_project(start: Path | None = None) -> Project | None:

@@ -54,8 +54,8 @@ class NotRun(Exception):  # noqa: N818 - a reasoned absence is not an error
         self.remedy = remedy
 
 
-class OutOfTime(BaseException):  # noqa: N818 - derived so that no `except Exception` of a subject swallows it
-    """A check took longer than its time budget.
+class OutOfTime(BaseException):
+    """A check took longer than its time budget. No `except Exception` of a subject's own swallows it.
 
     Args:
       seconds: The budget.
