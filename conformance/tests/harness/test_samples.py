@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from assay.conformance import Subject
 from assay.conformance.context import Context
-from assay.conformance.harness.samples import Domain, describe, perfect, sample_of, saturated, wrong
+from assay.conformance.harness.samples import Domain, describe, opposed, perfect, sample_of, saturated, wrong
 from assay.conformance.model import NotRun
 from assay.conformance.session import Session
 
@@ -34,6 +34,7 @@ def read(sample, **traits):
         (BITS, SIGMOID, Domain.BINARY, Domain.PROBABILITIES),
         (BITS[:, :1], LOGITS[:, :1], Domain.BINARY, Domain.LOGITS),
         (BITS.astype(bool), LOGITS, Domain.BINARY, Domain.LOGITS),
+        (BITS, np.abs(LOGITS) + 0.5, Domain.BINARY, Domain.POSITIVE),  # distances
         (np.sign(LOGITS), LOGITS, Domain.SIGNS, Domain.REAL),
         (SOFTMAX[::-1], SOFTMAX, Domain.SIMPLEX, Domain.SIMPLEX),
         (SIGMOID[::-1], LOGITS, Domain.PROBABILITIES, Domain.LOGITS),
@@ -147,3 +148,13 @@ def test_what_was_declared_is_not_said_to_be_inferred():
 
 def test_nothing_is_said_of_a_sample_that_cannot_be_read():
     assert described(None) == ()
+
+
+@pytest.mark.parametrize(("y_true", "y_pred"), [(IDS, LOGITS), (IDS, SOFTMAX), (BITS, SIGMOID), (UNIT[::-1], UNIT)])
+def test_opposed_predictions_are_others_within_the_domain(y_true, y_pred):
+    batch = read((y_true, y_pred)).batch
+
+    turned = batch.map_predictions(opposed)
+
+    assert not np.any(np.all(np.isclose(turned.predictions[0], batch.predictions[0]), axis=-1))
+    assert read((y_true, turned.predictions[0])).layout.predictions[0].domain is batch.layout.predictions[0].domain

@@ -57,6 +57,7 @@ _TABLE: dict[tuple[str | None, str, Target | None], Tolerance] = {
     (_ANY, "half metrics", _ANY): Tolerance(5e-3, 1e-3, "sums of float16 values; a frozen count is far off"),
     (_ANY, "metrics", Target.GPU): Tolerance(1e-3, 1e-4, "TensorFloat-32 products keep 10 bits of mantissa"),
     (_ANY, "coupling", _ANY): Tolerance(1e-4, 1e-5, "sums of other examples in float32; coupling is far above"),
+    (_ANY, "additive", _ANY): Tolerance(2e-5, 2e-6, "four float32 sums of the same terms; no coupling is so small"),
     (_ANY, "half loss", _ANY): Tolerance(6e-2, 2e-2, "bfloat16 predictions keep 8 bits; logits of a few units"),
     ("L301", "differences", _ANY): Tolerance(
         2e-2, 1e-3, "steps of 1e-2 and 5e-3: the second differs where the loss is smooth by the third derivative only"

@@ -8,15 +8,16 @@ import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness.losses.component import DEFAULT, NONE, SUM, LossComponent, component, has_reduction
 from assay.conformance.harness.losses.values import value
-from assay.conformance.harness.samples import Batch, sample_of, varied
+from assay.conformance.harness.samples import Batch, opposed, sample_of, varied
 from assay.conformance.model.errors import NotApplicable
 from assay.conformance.model.vocabulary import Mode
 
 ROWS = 5
 _OTHER = 1
 """The seed of a second batch of the same rows with other predictions."""
-_STRONGLY = 6
-"""How often those are varied: a coupling through a maximum shows only when the largest becomes another."""
+_STRONGLY = 4
+"""How often those are varied, after they were turned round: a coupling through a maximum shows only when the largest
+becomes another, and one through a quotient only when its divisor moves."""
 
 
 def unreduced(ctx: Context, batch: Batch) -> np.ndarray:
@@ -74,7 +75,7 @@ def require_independent_examples(ctx: Context) -> None:
 
 def _coupling(ctx: Context) -> str:
     sample = sample_of(ctx)
-    allowed = ctx.tolerance("coupling")
+    allowed, additive = ctx.tolerance("coupling"), ctx.tolerance("additive")
     first = sample.grow(ROWS)
     second = _varied(ctx, first)
     if has_reduction(ctx, NONE):
@@ -106,7 +107,7 @@ def _coupling(ctx: Context) -> str:
             return ""
         together, apart = both - neither, (alone - neither) + (others - neither)
         scale = max(abs(neither), abs(alone), abs(others), abs(both), abs(together), abs(apart))
-        if abs(together - apart) > allowed.absolute + allowed.relative * scale:
+        if abs(together - apart) > additive.absolute + additive.relative * scale:
             return (
                 f"other predictions for example {row} move the loss by {alone - neither:.6g}, for the others by "
                 f"{others - neither:.6g}, and for all by {together:.6g}, which is not what the two add up to"
@@ -117,6 +118,7 @@ def _coupling(ctx: Context) -> str:
 def _varied(ctx: Context, batch: Batch) -> Batch:
     """The same rows with quite other predictions."""
     random = np.random.default_rng([ctx.seed, _OTHER])
+    batch = batch.map_predictions(opposed)
     for _ in range(_STRONGLY):
         batch = batch.map_predictions(lambda leaf, array: varied(leaf, array, random))
     return batch

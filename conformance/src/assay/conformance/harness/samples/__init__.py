@@ -8,6 +8,7 @@ from assay.conformance.harness.samples.domains import CATEGORICAL as CATEGORICAL
 from assay.conformance.harness.samples.domains import ELEMENTWISE as ELEMENTWISE
 from assay.conformance.harness.samples.domains import Domain as Domain
 from assay.conformance.harness.samples.growing import is_categorical as is_categorical
+from assay.conformance.harness.samples.growing import opposed as opposed
 from assay.conformance.harness.samples.growing import perfect as perfect
 from assay.conformance.harness.samples.growing import saturated as saturated
 from assay.conformance.harness.samples.growing import softmax as softmax

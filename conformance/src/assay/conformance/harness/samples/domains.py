@@ -8,6 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 
 _SUM_TOLERANCE = 1e-3  # float16 rows of a softmax add up to 1 within this
+_ENOUGH_TO_SEE_A_SIGN = 6
+"""So many predictions for yes or no, none of them negative, are distances or rates rather than logits."""
 
 
 class Domain(enum.StrEnum):
@@ -89,7 +91,8 @@ def domain_of_prediction(array: np.ndarray, truth: Domain | None, *, mixes_examp
     if found in (Domain.REAL, Domain.BOXES) and truth in labels:
         return Domain.LOGITS
     if found is Domain.POSITIVE and truth in labels:
-        return Domain.LOGITS if truth is not Domain.PROBABILITIES else Domain.POSITIVE
+        independent = truth is Domain.PROBABILITIES or (truth is Domain.BINARY and array.size >= _ENOUGH_TO_SEE_A_SIGN)
+        return Domain.POSITIVE if independent else Domain.LOGITS
     if found in (Domain.PROBABILITIES, Domain.SIMPLEX, Domain.BINARY, Domain.ONE_HOT) and truth in (
         Domain.REAL,
         Domain.POSITIVE,

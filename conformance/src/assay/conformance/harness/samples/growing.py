@@ -33,6 +33,23 @@ def varied(leaf: Leaf, array: np.ndarray, random: np.random.Generator) -> np.nda
     return values.astype(array.dtype)
 
 
+def opposed(leaf: Leaf, array: np.ndarray) -> np.ndarray:
+    """Return predictions that say quite the opposite, in the same domain and dtype; a box or the unknown as it is."""
+    values = np.asarray(array, np.float64)
+    domain = leaf.domain
+    if domain in (Domain.LOGITS, Domain.REAL, Domain.SIGNS):
+        values = -2.0 * values - 0.5 * (float(np.abs(values).mean()) if values.size else 0.0)
+    elif domain is Domain.UNIT_VECTORS:
+        values = -values
+    elif domain is Domain.POSITIVE:
+        values = 3.0 * values
+    elif domain in (Domain.PROBABILITIES, Domain.BINARY):
+        values = 1.0 - values
+    elif domain in (Domain.SIMPLEX, Domain.ONE_HOT):
+        values = np.roll(values, 1, axis=-1)
+    return values.astype(array.dtype)
+
+
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Return the softmax over the last axis, in float64."""
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True, initial=-np.inf))

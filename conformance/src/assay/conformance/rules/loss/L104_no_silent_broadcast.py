@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness import losses
-from assay.conformance.harness.samples import ELEMENTWISE, Batch, Domain, sample_of
+from assay.conformance.harness.samples import ELEMENTWISE, Batch, Domain, opposed, sample_of
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, SubjectError, Violation
 from assay.conformance.specimens import CROSS_ENTROPY, HUBER_LOSS, SoundCrossEntropy, SoundHuber
@@ -65,8 +65,20 @@ def check(ctx: Context) -> None:
     references = [total for pair in (column, flat) if (total := _total(ctx, batch, *pair)) is not None]
     if not references:
         raise NotApplicable("The loss refuses a single column, so that ranks cannot be compared.")
+    if _looks_at_rows(ctx, batch, column):
+        raise NotApplicable("One column alone does not move the loss: it looks at whole rows, as a softmax does.")
     for labels, predictions in ((flat[0], column[1]), (column[0], flat[1])):
         _compare(ctx, _total(ctx, batch, labels, predictions), references, labels, predictions)
+
+
+def _looks_at_rows(ctx: Context, batch: Batch, column: list[np.ndarray]) -> bool:
+    """Whether a column of predictions says nothing by itself: the softmax of one number is 1 whatever the number."""
+    totals = [_total(ctx, batch, labels, column[1]) for labels in (column[0], column[0][::-1])]
+    if totals[0] is None or totals[1] is None or not ctx.tolerance("loss").allows(totals[0], totals[1]):
+        return False
+    moved = batch.map_predictions(lambda leaf, array: opposed(leaf, array))
+    found = _total(ctx, batch, column[0], moved.predictions[0].reshape(ROWS, -1)[:, :1])
+    return found is not None and ctx.tolerance("loss").allows(found, totals[0])
 
 
 def _check_ids(ctx: Context, batch: Batch) -> None:

@@ -97,7 +97,8 @@ def _check_plain(ctx: Context, batch: Batch, weights: Any, kept: Batch, rest: An
     found, less = losses.value(ctx, loss, batch, weights), losses.value(ctx, loss, kept, rest)
     if found.ndim:
         return False
-    factors = (1.0, kept.size / batch.size)
+    # A mean over the weights does not see what is removed; one over all elements sees it in its divisor; a sum neither.
+    factors = (1.0,) if ctx.subject.traits.get("normaliser") == "weights" else (1.0, kept.size / batch.size)
     if not any(ctx.tolerance("loss").allows(found, factor * less) for factor in factors):
         raise _violation("loss", found, " or ".join(f"{factor * float(less):.6g}" for factor in factors))
     return True

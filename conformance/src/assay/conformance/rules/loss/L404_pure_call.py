@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from assay.conformance.harness.calls import calling
 from assay.conformance.harness.creations import recording_variables
 from assay.conformance.harness.samples import Batch, sample_of
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, Rule, Violation
+from assay.conformance.model import Level, Mode, Rule, SubjectError, Violation
 from assay.conformance.specimens import CROSS_ENTROPY, HUBER_LOSS, SoundCrossEntropy, SoundHuber
 
 RULE = Rule(
@@ -20,7 +21,8 @@ RULE = Rule(
     level=Level.MUST,
     requirement="A call makes no variables, leaves its arguments as they were, and gives the same value again.",
     checks=(
-        "Calls the loss three times with NumPy arrays and nested containers of a batch, another batch in between. No "
+        "Calls the loss three times with NumPy arrays (tensors, if it takes no arrays) and nested containers of a "
+        "batch, another batch in between. No "
         "variable may be made, every array must keep its bits and every dict its keys, and the first and the last "
         "value "
         "must be equal bit for bit. A loss that draws random numbers by design declares `random_loss`, which lifts the "
@@ -50,15 +52,23 @@ def call(self, y_true, y_pred):
 
 def check(ctx: Context) -> None:
     """Watch variables, arguments and values over three calls."""
+    try:
+        _watch(ctx, np.copy, "NumPy arrays")
+    except SubjectError:
+        # Nobody promised that it takes anything but tensors; of those only the containers can be changed.
+        _watch(ctx, tf.constant, "tensors")
+
+
+def _watch(ctx: Context, copied: Callable[[Any], Any], what: str) -> None:
     sample = sample_of(ctx)
     loss = losses.new_component(ctx)
     batch, other = sample.grow(4), sample.grow(4, seed=1)
-    y_true, y_pred = _copies(batch)
+    y_true, y_pred = _copies(batch, copied)
     before = _contents(y_true), _contents(y_pred)
     values = []
     with recording_variables() as made:
-        for number, arguments in enumerate(((y_true, y_pred), _copies(other), (y_true, y_pred)), start=1):
-            with calling(f"the loss with NumPy arrays, call {number}"):
+        for number, arguments in enumerate(((y_true, y_pred), _copies(other, copied), (y_true, y_pred)), start=1):
+            with calling(f"the loss with {what}, call {number}"):
                 values.append(np.asarray(losses.to_float64(loss(*arguments))))
     if made:
         raise Violation(
@@ -86,9 +96,9 @@ def check(ctx: Context) -> None:
         )
 
 
-def _copies(batch: Batch) -> tuple[Any, Any]:
-    """The batch as NumPy arrays that may be written to, in new containers."""
-    y_true, y_pred = (tf.nest.map_structure(np.copy, side) for side in (batch.y_true, batch.y_pred))
+def _copies(batch: Batch, copied: Callable[[Any], Any]) -> tuple[Any, Any]:
+    """The batch as new arrays, which may be written to, or tensors; in new containers."""
+    y_true, y_pred = (tf.nest.map_structure(copied, side) for side in (batch.y_true, batch.y_pred))
     return y_true, y_pred
 
 
