@@ -103,11 +103,20 @@ def test_table_has_a_row_per_rule_and_a_column_per_mode():
 
 
 def test_only_rules_that_deserve_attention_have_a_row_by_default():
-    text = printed(report_of(make_result(), make_result(Outcome.NOT_RUN, rule="T901", message="No device.")))
+    text = printed(report_of(make_result(), make_result(Outcome.FAIL, rule="T901")))
 
     rows = [line.split()[0] for line in text.splitlines() if line.startswith("  T9")]
     assert rows == ["T901"]
-    assert "2 rules: 1 pass 1 not run" in text
+    assert "2 rules: 1 pass 1 FAIL" in text
+
+
+def test_reason_that_many_rules_share_is_said_once():
+    results = [make_result(Outcome.NOT_RUN, rule=f"T9{number:02}", message="No device.") for number in range(20)]
+
+    text = printed(report_of(*results))
+
+    assert text.count("No device.") == 1
+    assert "T907 and 12 more: No device." in text
 
 
 def test_what_was_inferred_is_printed_with_its_subject():

@@ -24,7 +24,9 @@ _WORDS = {
     Outcome.ERROR: ("ERROR", "bold magenta"),
 }
 _MODE_HEADINGS = {Mode.MIXED_PRECISION.value: "mixed"}
-_QUIET = (Outcome.PASS, Outcome.NOT_APPLICABLE)
+_QUIET = (Outcome.PASS, Outcome.NOT_APPLICABLE, Outcome.NOT_RUN)
+_MOST_NAMES = 8
+_LONGEST_REASON = 240
 _IN_FULL = (Outcome.FAIL, Outcome.UNEXPECTED_PASS, Outcome.ERROR)
 _LABELS = ("Required", "Observed", "Likely cause", "Fix", "Replay")
 _LABEL_WIDTH = len("Likely cause: ")
@@ -138,7 +140,8 @@ def print_verdict(report: Report, console: Console) -> None:
     style = "bold red" if not verdict.conformant else "bold green" if verdict.complete else "bold yellow"
     console.print(Text(f"{verdict.line} ({report.seconds:.0f} s)", style=style), soft_wrap=True)
     for reason in verdict.reasons:
-        console.print(Text(f"  {reason}"), soft_wrap=True)
+        whole = len(reason) <= _LONGEST_REASON
+        console.print(Text(f"  {reason if whole else reason[:_LONGEST_REASON] + ' ...'}"), soft_wrap=True)
 
 
 def _grouped(results: Iterable[Result]) -> list[tuple[tuple[str, str], list[Result]]]:
@@ -149,7 +152,7 @@ def _grouped(results: Iterable[Result]) -> list[tuple[tuple[str, str], list[Resu
 
 
 def _deserves_attention(result: Result, results: Sequence[Result]) -> bool:
-    """Whether a row is shown to someone who did not ask for all of them: its rule neither passed nor was lifted."""
+    """Whether a row is shown to someone who did not ask for all of them; what did not run is said in words below."""
     return any(one.rule == result.rule and one.outcome not in _QUIET for one in results)
 
 
@@ -207,5 +210,6 @@ def _print_reasons(results: Sequence[Result], console: Console, *, verbose: bool
                     rules.append(result.rule)
         for reason, rules in reasons.items():
             word, style = _WORDS[outcome]
-            text = Text.assemble(_INDENT, (f"{word} ", style), f"{', '.join(rules)}: {reason}")
+            more = f" and {len(rules) - _MOST_NAMES} more" if len(rules) > _MOST_NAMES else ""
+            text = Text.assemble(_INDENT, (f"{word} ", style), f"{', '.join(rules[:_MOST_NAMES])}{more}: {reason}")
             console.print(text, soft_wrap=True)
