@@ -25,6 +25,19 @@ def set_up_devices(targets: Iterable[Target] = (Target.CPU,), *, hide_others: bo
     """
     import tensorflow as tf
 
+    configure_devices(targets, hide_others=hide_others)
+    return len(tf.config.list_logical_devices("CPU")) >= LOGICAL_CPUS
+
+
+def configure_devices(targets: Iterable[Target] = (Target.CPU,), *, hide_others: bool = False) -> None:
+    """Ask for the devices of `set_up_devices` without starting TensorFlow; once it has started, nothing changes.
+
+    Args:
+      targets: As for `set_up_devices`.
+      hide_others: As for `set_up_devices`.
+    """
+    import tensorflow as tf
+
     try:
         if hide_others and Target.GPU not in set(targets):
             tf.config.set_visible_devices([], "GPU")
@@ -34,7 +47,6 @@ def set_up_devices(targets: Iterable[Target] = (Target.CPU,), *, hide_others: bo
     except RuntimeError:
         # TensorFlow refuses changes once it has started; what is there then has to do.
         pass
-    return len(tf.config.list_logical_devices("CPU")) >= LOGICAL_CPUS
 
 
 def quieten_environment() -> None:
