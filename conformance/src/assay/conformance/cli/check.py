@@ -22,6 +22,7 @@ from assay.conformance.model.vocabulary import Mode, Target, members
 from assay.conformance.project import Project, find_project, read_expectations
 from assay.conformance.quiet import silenced
 from assay.conformance.registry import select_rules
+from assay.conformance.reports.html import write_html
 from assay.conformance.reports.junit import write_junit
 from assay.conformance.reports.progress import progress
 from assay.conformance.reports.schema import as_json, write_json
@@ -82,6 +83,7 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument("--json", metavar="FILE", help="write the report as JSON as well; - prints only that")
     parser.add_argument("--junit", metavar="FILE", help="write the report as JUnit XML as well")
+    parser.add_argument("--html", metavar="FILE", help="write the report as one self-contained page as well")
     parser.add_argument(
         "--durations", type=whole_number, metavar="N", help="print the N checks that took longest; 0 prints all"
     )
@@ -191,7 +193,7 @@ def _write(report: Report, options: argparse.Namespace, out: TextIO) -> None:
         print_report(report, console, verbose=options.verbose)
         if options.durations is not None:
             print_durations(report, console, count=options.durations)
-    for path, write in ((options.json, write_json), (options.junit, write_junit)):
+    for path, write in ((options.json, write_json), (options.junit, write_junit), (options.html, write_html)):
         if path and path != "-":
             write(report, Path(path))
 
