@@ -88,6 +88,11 @@ def test_project_table_is_read_when_no_subject_is_given(folder):
         (["check", "tasks.py:SoundTask", "--mode", "egaer"], "no mode 'egaer'; the nearest is 'eager'"),
         (["check", "tasks.py:SoundTask", "--kind", "tsk"], "no kind 'tsk'; the nearest is 'task'"),
         (["check", "tasks.py:SoundTask", "--trait", "batch_statistic"], "the nearest is 'batch_statistics'"),
+        (
+            ["check", "tasks.py:SoundTask", "--html", "tasks.py/report.html"],
+            "cannot be written to tasks.py/report.html",
+        ),
+        (["check", "tasks.py:SoundTask", "--json", "."], "cannot be written to .: It is a folder"),
         (["explain", "T1O1"], "no rule 'T1O1'; the nearest is 'T101'"),
         (["rules", "--kind", "tasks"], "the nearest is 'task'"),
     ],
@@ -100,6 +105,29 @@ def test_usage_error_exits_with_2_and_one_sentence(folder, arguments, message):
     assert finished.stderr.startswith("assay: ")
     assert finished.stderr.count("\n") == 1
     assert finished.stdout == ""
+
+
+def test_every_file_that_is_asked_for_is_written(folder):
+    files = ("out/report.json", "out/report.xml", "out/report.html")
+    arguments = ["check", "tasks.py:Broken", "--select", "T101", "--mode", "eager", "--durations", "1"]
+
+    finished = assay(*arguments, "--json", files[0], "--junit", files[1], "--html", files[2], folder=folder)
+
+    assert finished.returncode == 1
+    assert "s of checks went" in finished.stdout
+    texts = [(folder / file).read_text() for file in files]
+    assert all("T101" in text for text in texts)
+    assert [text.lstrip()[:5].lower() for text in texts] == ['{\n  "', "<?xml", "<!doc"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--timeout", "soon"), ("--timeout", "-1"), ("--max-examples", "0"), ("--durations", "1.5")]
+)
+def test_value_of_an_option_that_is_none_is_refused(folder, option, value):
+    finished = assay("check", "tasks.py:SoundTask", f"{option}={value}", folder=folder)
+
+    assert finished.returncode == 2
+    assert f"argument {option}: '{value}' is no " in finished.stderr
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["rules"], ["rules", "--json"], ["explain", "logs-stable"]])

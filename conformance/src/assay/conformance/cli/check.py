@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, TextIO
@@ -22,6 +23,7 @@ from assay.conformance.model.vocabulary import Mode, Target, members
 from assay.conformance.project import Project, find_project, read_expectations
 from assay.conformance.quiet import silenced
 from assay.conformance.registry import select_rules
+from assay.conformance.reports.files import prepare
 from assay.conformance.reports.html import write_html
 from assay.conformance.reports.junit import write_junit
 from assay.conformance.reports.progress import progress
@@ -162,7 +164,8 @@ def _refuse_mistakes(options: argparse.Namespace) -> None:
     """Say what is wrong with the options at once, before TensorFlow takes seconds to start.
 
     Raises:
-      UsageError: If a rule, kind, trait, target or mode is unknown, or a subject is written in another form.
+      UsageError: If a rule, kind, trait, target or mode is unknown, a subject is written in another form, or a file
+        for a report could not be written.
     """
     select_rules((), select=options.select, ignore=options.ignore)
     check_traits(dict(options.trait), kind=parse_kind(options.kind) if options.kind else None)
@@ -170,6 +173,8 @@ def _refuse_mistakes(options: argparse.Namespace) -> None:
     members(Mode, options.mode or ())
     for spec in (*options.subjects, *([options.sample] if options.sample else [])):
         split_spec(spec)
+    for path, _ in _files(options):
+        prepare(path)
 
 
 def _specs(options: argparse.Namespace, project: Project | None) -> list[SubjectSpec]:
@@ -193,9 +198,20 @@ def _write(report: Report, options: argparse.Namespace, out: TextIO) -> None:
         print_report(report, console, verbose=options.verbose)
         if options.durations is not None:
             print_durations(report, console, count=options.durations)
-    for path, write in ((options.json, write_json), (options.junit, write_junit), (options.html, write_html)):
-        if path and path != "-":
-            write(report, Path(path))
+    refusals = []
+    for path, write in _files(options):
+        try:
+            write(report, path)
+        except UsageError as error:
+            refusals.append(str(error))
+    if refusals:
+        raise UsageError(" ".join(refusals))
+
+
+def _files(options: argparse.Namespace) -> list[tuple[Path, Callable[[Report, Path], None]]]:
+    """The files that were asked for, each with what writes it."""
+    asked = ((options.json, write_json), (options.junit, write_junit), (options.html, write_html))
+    return [(Path(path), write) for path, write in asked if path and path != "-"]
 
 
 def _expectations(options: argparse.Namespace, project: Project | None) -> tuple[Expectation, ...]:

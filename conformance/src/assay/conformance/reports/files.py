@@ -9,6 +9,22 @@ from pathlib import Path
 from assay.conformance.model.errors import UsageError
 
 
+def prepare(path: Path) -> None:
+    """Make the folders above a file, and see that it can be written: better before an hour of checks than after it.
+
+    Raises:
+      UsageError: If it cannot be written; the sentence says why.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as exception:
+        raise _refusal(path, exception.strerror) from exception
+    if path.is_dir():
+        raise _refusal(path, "It is a folder")
+    if not os.access(path.parent, os.W_OK):
+        raise _refusal(path, "Permission denied")
+
+
 def write_whole(path: Path, text: str) -> None:
     """Write text to a file so that a reader sees the old file or the new one; folders above it are made.
 
@@ -27,4 +43,8 @@ def write_whole(path: Path, text: str) -> None:
     except OSError as exception:
         with contextlib.suppress(OSError):
             partial.unlink()
-        raise UsageError(f"The report cannot be written to {path}: {exception.strerror}.") from exception
+        raise _refusal(path, exception.strerror) from exception
+
+
+def _refusal(path: Path, why: str | None) -> UsageError:
+    return UsageError(f"The report cannot be written to {path}: {why or 'no reason was given'}.")
