@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from assay.losses import CrossEntropyLoss
 from assay.losses import _reduction as reduction
 from hypothesis import given
 from hypothesis import strategies as st
+from loss_numerics import on_two_replicas
 
 VALUES = np.array([1.0, 2.0, 4.0, 8.0], np.float32)
 WEIGHTS = np.array([1.0, 0.0, 0.5, 2.0], np.float32)
@@ -122,3 +124,41 @@ def test_unknown_reduction_is_refused():
 
 def test_none_is_the_name_none():
     assert reduction.check_reduction(None) == "none"
+
+
+REPLICA_IDS = (np.array([0, 255, 1]), np.array([2, 255, 255]))
+REPLICA_LOGITS = tuple(np.random.default_rng(4).normal(size=(3, 3)).astype(np.float32) for _ in range(2))
+REPLICA_WEIGHTS = (np.float32([1.0, 1.0, 0.0]), np.float32([0.25, 3.0, 1.0]))
+
+
+@pytest.mark.parametrize("name", ["sum_over_batch_size", "mean_with_sample_weight"])
+def test_global_count_makes_two_replicas_equal_one(name):
+    loss = CrossEntropyLoss(ignore_label=255, reduction=name)
+    batches = list(zip(REPLICA_IDS, REPLICA_LOGITS, REPLICA_WEIGHTS, strict=True))
+    whole = [np.concatenate(parts) for parts in zip(*batches, strict=True)]
+
+    halves = on_two_replicas(lambda *batch: loss(*batch) / 2.0, *batches)
+
+    np.testing.assert_allclose(sum(halves), loss(*whole), rtol=1e-6)
+
+
+def test_replica_count_is_that_of_the_replica():
+    loss = CrossEntropyLoss(ignore_label=255, normalisation="replica")
+    batches = list(zip(REPLICA_IDS, REPLICA_LOGITS, strict=True))
+
+    halves = on_two_replicas(loss, *batches)
+
+    np.testing.assert_allclose(halves, [loss(*batch) for batch in batches], rtol=1e-6)
+
+
+def test_replicas_that_cannot_meet_are_told_what_to_do():
+    loss = tf.function(CrossEntropyLoss(ignore_label=255))
+    batches = list(zip(REPLICA_IDS, REPLICA_LOGITS, strict=True))
+
+    with pytest.raises(RuntimeError, match='normalisation="replica"'):
+        on_two_replicas(loss, *batches)
+
+
+def test_unknown_normalisation_is_refused():
+    with pytest.raises(ValueError, match="normalisation"):
+        CrossEntropyLoss(normalisation="world")

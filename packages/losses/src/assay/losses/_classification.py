@@ -16,6 +16,7 @@ from assay.losses import _cross_entropy as functions
 from assay.losses._flavour import serialisable
 from assay.losses._labels import align_labels, as_predictions
 from assay.losses._reduction import SUM_OVER_BATCH_SIZE
+from assay.losses._replicas import GLOBAL
 from assay.losses._weighted_loss import WeightedLoss
 
 
@@ -30,9 +31,10 @@ class _ClassifierLoss(WeightedLoss):
         class_weights: Sequence[float] | None,
         ignore_label: int | None,
         reduction: str | None,
+        normalisation: str,
         name: str,
     ) -> None:
-        super().__init__(reduction=reduction, name=name)
+        super().__init__(reduction=reduction, normalisation=normalisation, name=name)
         functions.check_label_smoothing(label_smoothing)
         self.from_logits = bool(from_logits)
         self.label_smoothing = float(label_smoothing)
@@ -50,12 +52,7 @@ class _ClassifierLoss(WeightedLoss):
 
     def element_shape(self, y_pred: Any) -> Any:
         """Static shape `[batch, ...]` of the unreduced loss."""
-        if y_pred.shape.rank is not None and y_pred.shape.rank < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs predictions of shape [batch, ..., num_classes]. Received shape "
-                f"{y_pred.shape}: the axis of the batch or that of the classes is missing."
-            )
-        return super().element_shape(y_pred)
+        return self.shape_without_classes(y_pred)
 
     def get_config(self) -> dict[str, Any]:
         """Every constructor argument, as JSON values."""
@@ -70,9 +67,12 @@ class CrossEntropyLoss(_ClassifierLoss):
     unreduced loss has shape `[batch, ...]`, the predictions' without the last axis.
 
     Normaliser: `sum_over_batch_size` divides by the number of elements that are not ignored, whatever they weigh;
-    `mean_with_sample_weight` by the sum of their weights. Both count the elements of one replica: divide the result by
-    `num_replicas_in_sync` when the gradients of replicas are summed. Keras' own `fit` on several replicas does that
-    division for its losses under tf_keras only; under Keras 3 do it yourself, or use a training loop of your own.
+    `mean_with_sample_weight` by the sum of their weights. Divide the result by `num_replicas_in_sync` when the
+    gradients of replicas are summed. Keras' own `fit` on several replicas does that division for its losses under
+    tf_keras only; under Keras 3 do it yourself, or use a training loop of your own. With ignored labels, masks, or
+    weights in the denominator, replicas count differently: they then exchange one number per call
+    (`normalisation="global"`). Where all elements count, none is exchanged, and replicas are taken to hold equally
+    many.
 
     Args:
         from_logits: Whether predictions are logits (the default here, unlike in Keras) or probabilities.
@@ -80,6 +80,7 @@ class CrossEntropyLoss(_ClassifierLoss):
         class_weights: One factor per class; an element is multiplied by the factor of its class.
         ignore_label: Sparse id of elements to leave out, for example 255 or -1.
         reduction: "sum_over_batch_size", "mean_with_sample_weight", "sum" or "none".
+        normalisation: "global" counts valid elements and weights over all replicas, "replica" on each alone.
         name: Name of the loss.
 
     Raises:
@@ -94,6 +95,7 @@ class CrossEntropyLoss(_ClassifierLoss):
         class_weights: Sequence[float] | None = None,
         ignore_label: int | None = None,
         reduction: str | None = SUM_OVER_BATCH_SIZE,
+        normalisation: str = GLOBAL,
         name: str = "cross_entropy_loss",
     ) -> None:
         super().__init__(
@@ -102,6 +104,7 @@ class CrossEntropyLoss(_ClassifierLoss):
             class_weights=class_weights,
             ignore_label=ignore_label,
             reduction=reduction,
+            normalisation=normalisation,
             name=name,
         )
 
@@ -133,6 +136,7 @@ class SigmoidCrossEntropyLoss(_ClassifierLoss):
         ignore_label: Value of entries to leave out (or sparse id of elements to leave out), for example -1.
         class_reduction: "mean" or "sum" over the classes.
         reduction: "sum_over_batch_size", "mean_with_sample_weight", "sum" or "none".
+        normalisation: "global" counts valid elements and weights over all replicas, "replica" on each alone.
         name: Name of the loss.
 
     Raises:
@@ -148,6 +152,7 @@ class SigmoidCrossEntropyLoss(_ClassifierLoss):
         ignore_label: int | None = None,
         class_reduction: str = "mean",
         reduction: str | None = SUM_OVER_BATCH_SIZE,
+        normalisation: str = GLOBAL,
         name: str = "sigmoid_cross_entropy_loss",
     ) -> None:
         super().__init__(
@@ -156,6 +161,7 @@ class SigmoidCrossEntropyLoss(_ClassifierLoss):
             class_weights=class_weights,
             ignore_label=ignore_label,
             reduction=reduction,
+            normalisation=normalisation,
             name=name,
         )
         functions.check_class_reduction(class_reduction)

@@ -12,10 +12,9 @@ from typing import Any
 
 import tensorflow as tf
 from assay.losses._labels import align_labels, as_predictions
+from assay.losses._probabilities import log
 from assay.losses._reduction import compute_dtype, hide
 
-# Below this a probability counts as this: its logarithm stays finite, and float32 tells 1 - EPSILON from 1.
-EPSILON = 1e-7
 CLASS_REDUCTIONS = ("mean", "sum")
 
 
@@ -163,7 +162,7 @@ def sigmoid_cross_entropy(
     if from_logits:
         entries = tf.nn.sigmoid_cross_entropy_with_logits(labels=targets, logits=predictions)
     else:
-        entries = -targets * _log(predictions) - (1.0 - targets) * _log(1.0 - predictions)
+        entries = -targets * log(predictions) - (1.0 - targets) * log(1.0 - predictions)
     if weights_of_classes is not None:
         entries *= weights_of_classes
     if keep is not None:
@@ -231,13 +230,7 @@ def _sparse_values(ids: Any, predictions: Any, from_logits: bool, label_smoothin
 
 
 def _log_probabilities(predictions: Any, from_logits: bool) -> Any:
-    return tf.nn.log_softmax(predictions, axis=-1) if from_logits else _log(predictions)
-
-
-def _log(probabilities: Any) -> Any:
-    """Logarithm clipped below at `EPSILON`, with the gradient of the clipped value instead of none."""
-    clipped = tf.maximum(probabilities, EPSILON)
-    return tf.math.log(probabilities + tf.stop_gradient(clipped - probabilities))
+    return tf.nn.log_softmax(predictions, axis=-1) if from_logits else log(predictions)
 
 
 def _smooth(labels: Any, label_smoothing: float, num_classes: int | None) -> Any:

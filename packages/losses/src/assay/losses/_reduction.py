@@ -9,33 +9,37 @@ for an element that is ignored) of each element:
 | `sum` | `sum(w * v * value)` | - |
 | `sum_over_batch_size` | `sum(w * v * value) / sum(v)` | elements that are not ignored, whatever they weigh |
 | `mean_with_sample_weight` | `sum(w * v * value) / sum(w * v)` | weights |
+| `sum_over_positives` | `sum(w * v * value) / max(positives, 1)` | what a detection loss counts |
 
-The denominators count the elements of *this* call, in a distributed step those of one replica; a step that sums the
-gradients of its replicas divides the result by `num_replicas_in_sync`. A denominator of 0 gives 0.
+A step that sums the gradients of its replicas divides the result by `num_replicas_in_sync`. Denominators that depend on
+the data (`v`, weights, positives) are the mean of the replicas' own (`normalisation="global"`), so that the step's
+result is that of one replica with the whole batch, or the replica's own (`"replica"`). A denominator of 0 gives 0.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
+from assay.losses._replicas import GLOBAL, REPLICA, mean_over_replicas, num_replicas
 
 NONE = "none"
 SUM = "sum"
 SUM_OVER_BATCH_SIZE = "sum_over_batch_size"
 MEAN_WITH_SAMPLE_WEIGHT = "mean_with_sample_weight"
+SUM_OVER_POSITIVES = "sum_over_positives"
 REDUCTIONS = (NONE, SUM, SUM_OVER_BATCH_SIZE, MEAN_WITH_SAMPLE_WEIGHT)
 
 
-def check_reduction(reduction: str | None) -> str:
+def check_reduction(reduction: str | None, allowed: Sequence[str] = REDUCTIONS) -> str:
     """Return the canonical name of a reduction; None means `none`.
 
     Raises:
-        ValueError: If it is not one of `REDUCTIONS`.
+        ValueError: If it is not one of those that are allowed.
     """
     if reduction is None:
         return NONE
-    if reduction not in REDUCTIONS:
-        raise ValueError(f"`reduction` must be one of {', '.join(REDUCTIONS)}. Received: {reduction!r}.")
+    if reduction not in allowed:
+        raise ValueError(f"`reduction` must be one of {', '.join(allowed)}. Received: {reduction!r}.")
     return str(reduction)
 
 
@@ -113,20 +117,29 @@ def hide(tensor: Any, keep: Any) -> Any:
     return tf.where(keep, tensor, tf.zeros([], tensor.dtype))
 
 
-def reduce_values(values: Any, *, weights: Any = None, valid: Any = None, reduction: str = SUM_OVER_BATCH_SIZE) -> Any:
+def reduce_values(
+    values: Any,
+    *,
+    weights: Any = None,
+    valid: Any = None,
+    reduction: str = SUM_OVER_BATCH_SIZE,
+    normalisation: str = REPLICA,
+    positives: Any = None,
+) -> Any:
     """Weight and reduce the values of the elements; see the table of this module.
 
     Args:
         values: `[batch, ...]`, float32 or float64.
         weights: None, or weights that `align_weights` aligned.
         valid: None, or a boolean mask that `align_weights` aligned; false takes the element out.
-        reduction: One of `REDUCTIONS`.
+        reduction: One of `REDUCTIONS`, or `sum_over_positives` with `positives`.
+        normalisation: "global" or "replica": over which replicas a denominator that depends on the data is counted.
+        positives: A scalar, the number of positives that `sum_over_positives` divides by.
 
     Returns:
         A tensor of the dtype of `values`: of their shape for `none`, else a scalar. An empty batch and a batch without
         valid elements give 0.
     """
-    reduction = check_reduction(reduction)
     if weights is not None:
         weights = tf.cast(weights, values.dtype)
         values = tf.where(tf.not_equal(weights, 0), values * weights, tf.zeros([], values.dtype))
@@ -137,17 +150,28 @@ def reduce_values(values: Any, *, weights: Any = None, valid: Any = None, reduct
     total = tf.reduce_sum(values)
     if reduction == SUM:
         return total
+    if reduction == SUM_OVER_POSITIVES:
+        denominator = tf.cast(positives, values.dtype)
+        return total / tf.maximum(
+            mean_over_replicas(denominator) if normalisation == GLOBAL else denominator,
+            1.0 / num_replicas() if normalisation == GLOBAL else 1.0,
+        )
     counted = [tf.cast(valid, values.dtype)] if valid is not None else []
     if reduction == MEAN_WITH_SAMPLE_WEIGHT and weights is not None:
         counted.append(weights)
-    return tf.math.divide_no_nan(total, _count(values, counted))
+    if not counted:
+        return tf.math.divide_no_nan(total, tf.cast(tf.size(values), values.dtype))
+    denominator = _count(values, counted)
+    if normalisation == GLOBAL:
+        denominator = mean_over_replicas(denominator)
+    return tf.math.divide_no_nan(total, denominator)
 
 
 def _count(values: Any, factors: Sequence[Any]) -> Any:
-    """The sum, over all elements, of the product of the factors; of 1 when there is none."""
-    if not factors:
-        return tf.cast(tf.size(values), values.dtype)
-    product = tf.ones_like(values)
-    for factor in factors:
+    """The sum, over all elements, of the product of the factors."""
+    product = factors[0]
+    for factor in factors[1:]:
         product = product * factor
+    if product.shape != values.shape or not values.shape.is_fully_defined():
+        product = tf.broadcast_to(product, tf.shape(values))
     return tf.reduce_sum(product)

@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 from assay.losses import _reduction
 from assay.losses._flavour import FlavourLoss, keras_mask
+from assay.losses._replicas import GLOBAL, check_normalisation
 
 
 class WeightedLoss(FlavourLoss):
@@ -14,15 +15,20 @@ class WeightedLoss(FlavourLoss):
     bfloat16 policy), and what a weight of 0 takes out is hidden before the computation, so that a NaN there reaches
     neither the value nor the gradient.
 
-    Subclasses implement `call(y_true, y_pred)`, one value per element, and `valid_elements`.
+    Subclasses implement `call(y_true, y_pred)`, one value per element, and where they need to `prepare`,
+    `element_shape`, `valid_elements`, `select` and `count_positives`, which are called in this order.
 
     Args:
         reduction: "none", "sum", "sum_over_batch_size" or "mean_with_sample_weight".
+        normalisation: "global" or "replica": over which replicas denominators that depend on the data are counted.
         name: Name of the loss.
     """
 
-    def __init__(self, *, reduction: str | None, name: str) -> None:
-        super().__init__(reduction=_reduction.check_reduction(reduction), name=name)
+    reductions: tuple[str, ...] = _reduction.REDUCTIONS
+
+    def __init__(self, *, reduction: str | None, name: str, normalisation: str = GLOBAL) -> None:
+        super().__init__(reduction=_reduction.check_reduction(reduction, self.reductions), name=name)
+        self.normalisation = check_normalisation(normalisation)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Compute the loss.
@@ -34,33 +40,81 @@ class WeightedLoss(FlavourLoss):
                 element of weight 0 changes neither value nor gradient, even where it is not finite.
 
         Returns:
-            A float32 tensor (float64 for float64 predictions): of shape `[batch, ...]` for reduction "none", else a
-            scalar.
+            A float32 tensor (float64 for float64 predictions): of the shape of the unreduced loss, `[batch, ...]`, for
+            reduction "none", else a scalar.
 
         Raises:
             ValueError: If the shapes of labels, predictions and weights do not fit each other.
         """
         mask = keras_mask(y_pred)
-        y_true, y_pred = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
+        y_true, y_pred = self.prepare(y_true, y_pred)
         elements = self.element_shape(y_pred)
         valid = self.valid_elements(y_true, y_pred)
+        keep = weights = None
         if mask is not None:
             mask = tf.cast(_reduction.align_weights(tf.convert_to_tensor(mask), elements, argument="mask"), tf.bool)
-            y_true, y_pred = _reduction.hide(y_true, mask), _reduction.hide(y_pred, mask)
             valid = mask if valid is None else tf.logical_and(valid, mask)
-        weights = None
+            keep = mask
         if sample_weight is not None:
             weights = _reduction.align_weights(tf.convert_to_tensor(sample_weight), elements)
-            keep = tf.not_equal(weights, tf.zeros([], weights.dtype))
-            y_true, y_pred = _reduction.hide(y_true, keep), _reduction.hide(y_pred, keep)
-        values = self.call(y_true, y_pred)
-        return _reduction.reduce_values(values, weights=weights, valid=valid, reduction=self.reduction)
+            weighted = tf.not_equal(weights, tf.zeros([], weights.dtype))
+            keep = weighted if keep is None else tf.logical_and(keep, weighted)
+        if keep is not None:
+            y_true, y_pred = (
+                tf.nest.map_structure(lambda tensor: _reduction.hide(tensor, keep), side) for side in (y_true, y_pred)
+            )
+        values, valid = self.select(self.values(y_true, y_pred, keep), valid)
+        positives = None
+        if self.reduction == _reduction.SUM_OVER_POSITIVES:
+            positives = self.count_positives(y_true, y_pred)
+        return _reduction.reduce_values(
+            values,
+            weights=weights,
+            valid=valid,
+            reduction=self.reduction,
+            normalisation=self.normalisation,
+            positives=positives,
+        )
+
+    def prepare(self, y_true: Any, y_pred: Any) -> tuple[Any, Any]:
+        """Labels and predictions as tensors, or as nested tensors, with one leading shape `[batch, ...]`."""
+        return tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
 
     def element_shape(self, y_pred: Any) -> Any:
         """Static shape of the unreduced loss; by default that of the predictions without their last axis."""
+        return y_pred.shape[:-1]
+
+    def shape_without_classes(self, y_pred: Any) -> Any:
+        """The shape `[batch, ...]` of predictions `[batch, ..., num_classes]`.
+
+        Raises:
+            ValueError: If an axis is missing.
+        """
+        if y_pred.shape.rank is not None and y_pred.shape.rank < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs predictions of shape [batch, ..., num_classes]. Received shape "
+                f"{y_pred.shape}: the axis of the batch or that of the classes is missing."
+            )
         return y_pred.shape[:-1]
 
     def valid_elements(self, y_true: Any, y_pred: Any) -> Any:
         """Boolean mask `[batch, ...]` of the elements that the normaliser counts, or None for all of them."""
         del y_true, y_pred
         return None
+
+    def values(self, y_true: Any, y_pred: Any, keep: Any) -> Any:
+        """The unreduced loss; `keep` is false where an element is hidden, for losses that relate elements."""
+        del keep
+        return self.call(y_true, y_pred)
+
+    def select(self, values: Any, valid: Any) -> tuple[Any, Any]:
+        """Choose among the computed values (hard example mining); by default all of them are taken."""
+        return values, valid
+
+    def count_positives(self, y_true: Any, y_pred: Any) -> Any:
+        """The number of positives, for losses that offer the reduction `sum_over_positives`."""
+        raise NotImplementedError(f"{type(self).__name__} does not count positives.")
+
+    def get_config(self) -> dict[str, Any]:
+        """Every constructor argument of this base, as JSON values."""
+        return {**super().get_config(), "reduction": self.reduction, "normalisation": self.normalisation}

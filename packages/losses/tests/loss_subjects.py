@@ -1,0 +1,44 @@
+"""Every loss of the package as a subject of the conformance suite: how it is made, a sample, and its traits.
+
+`assay check packages/losses/tests/loss_subjects.py:SUBJECTS` runs the whole matrix in one flavour of Keras.
+"""
+
+from functools import partial
+
+import assay.losses as losses
+import numpy as np
+from assay.conformance import Subject
+
+RANDOM = np.random.default_rng(3)
+ROWS = 6
+IDS = np.array([0, 1, 2, 2, 1, 0], np.int32)
+IGNORING = np.array([0, 1, 255, 2, 1, 0], np.int32)
+LOGITS = RANDOM.normal(size=(ROWS, 3)).astype(np.float32)
+PROBABILITIES = (np.exp(LOGITS) / np.exp(LOGITS).sum(-1, keepdims=True)).astype(np.float32)
+BITS = np.array([[1, 1, 0], [0, 0, 0], [0, 1, 0], [1, 0, 1], [1, 1, 1], [0, 0, 1]], np.float32)
+SOFT_BITS = np.clip(BITS, 0.1, 0.8)
+IGNORES = {"ignore_label": 255, "normaliser": "valid"}
+
+
+def subject(name, factory, sample, **traits):
+    """A subject of the kind loss."""
+    return Subject(factory, sample, kind="loss", name=name, traits={"non_negative": True, **traits})
+
+
+SUBJECTS = [
+    subject("CrossEntropyLoss", partial(losses.CrossEntropyLoss, label_smoothing=0.1), (IDS, LOGITS)),
+    subject(
+        "CrossEntropyLoss ignoring", lambda: losses.CrossEntropyLoss(ignore_label=255), (IGNORING, LOGITS), **IGNORES
+    ),
+    subject("SigmoidCrossEntropyLoss", losses.SigmoidCrossEntropyLoss, (BITS, LOGITS)),
+    subject("SigmoidFocalLoss", partial(losses.SigmoidFocalLoss, gamma=1.5), (BITS, LOGITS)),
+    subject("SigmoidFocalLoss soft", partial(losses.SigmoidFocalLoss, gamma=0.5), (SOFT_BITS, LOGITS)),
+    subject(
+        "SigmoidFocalLoss probabilities", lambda: losses.SigmoidFocalLoss(from_logits=False), (BITS, PROBABILITIES)
+    ),
+    subject("SoftmaxFocalLoss", lambda: losses.SoftmaxFocalLoss(gamma=0.5), (IDS, LOGITS)),
+    subject(
+        "SoftmaxFocalLoss ignoring", lambda: losses.SoftmaxFocalLoss(ignore_label=255), (IGNORING, LOGITS), **IGNORES
+    ),
+    subject("SoftmaxFocalLoss probabilities", lambda: losses.SoftmaxFocalLoss(from_logits=False), (IDS, PROBABILITIES)),
+]
