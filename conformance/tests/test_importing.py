@@ -1,7 +1,7 @@
 import textwrap
 
 import pytest
-from assay.conformance import Kind, UsageError
+from assay.conformance import Kind, Subject, UsageError
 from assay.conformance.importing import kind_of, load_subjects
 
 
@@ -107,3 +107,10 @@ def test_kind_that_cannot_be_told_asks_for_it(module):
         kind_of(load(folder, "f_things.py:make")[0])
     with pytest.raises(UsageError, match="raised OSError: no disk"):
         kind_of(load(folder, "f_things.py:broken")[0])
+
+
+def test_function_of_two_arguments_is_a_loss():
+    def squared(y_true, y_pred, *, scale=1.0):
+        return scale * (y_true - y_pred) ** 2
+
+    assert kind_of(Subject(squared)) is Kind.LOSS

@@ -18,6 +18,9 @@ from assay.conformance.model.kinds import Kind, infer_kind
 from assay.conformance.model.subject import Subject
 from assay.conformance.suggestions import did_you_mean
 
+_SIDES = 2
+"""How many arguments a loss function needs: labels and predictions."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SubjectSpec:
@@ -139,6 +142,8 @@ def split_spec(spec: str) -> tuple[str, str]:
 def kind_of(subject: Subject) -> Kind:
     """Return the kind of a subject: the declared one, or what its factory's class or product looks like.
 
+    A function of two arguments is no factory but a loss itself, `f(y_true, y_pred)`.
+
     Raises:
       UsageError: If it cannot be told; the remedy is to say it.
     """
@@ -147,6 +152,8 @@ def kind_of(subject: Subject) -> Kind:
         return known
     if _takes_summary_dir(subject.factory):
         return Kind.SUMMARY_MANAGER
+    if not inspect.isclass(subject.factory) and len(_required_arguments(subject.factory)) == _SIDES:
+        return Kind.LOSS
     try:
         product = subject.factory()
     except Exception as exception:

@@ -22,7 +22,8 @@ class Subject:
     Attributes:
       factory: Makes a *new* component each time it is called without arguments: a class or a function.
       sample: What the kind needs and the component does not bring: `(y_true, y_pred)` for losses and Keras metrics,
-        a list of `(groundtruths, predictions)` for Python metrics. A Task brings its own data.
+        a list of `(groundtruths, predictions)` for Python metrics, a nested dict of values for summary managers (one
+        is supplied when None). A Task brings its own data.
       kind: The kind of component; inferred from its methods when None.
       traits: What the component declares about itself; see `TRAITS`.
       name: What reports call it; by default the name of the factory.
