@@ -5,3 +5,4 @@ from assay.python_metrics._errors import MissingFieldError as MissingFieldError
 from assay.python_metrics._host_metric import UNDEFINED as UNDEFINED
 from assay.python_metrics._host_metric import BaseHostMetric as BaseHostMetric
 from assay.python_metrics._host_metric import HostMetric as HostMetric
+from assay.python_metrics.coco import COCOEvaluator as COCOEvaluator

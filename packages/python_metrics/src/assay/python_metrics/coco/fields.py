@@ -1,0 +1,164 @@
+"""Reads the fields of a batch: checks all of them, and takes the rows that count out of their padding."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+SOURCE_ID = "source_id"
+HEIGHT, WIDTH = "height", "width"
+COUNT = "num_detections"
+BOXES, CLASSES, AREAS, CROWDS = "boxes", "classes", "areas", "is_crowds"
+FOUND_BOXES, FOUND_CLASSES, SCORES = "detection_boxes", "detection_classes", "detection_scores"
+IMAGE_INFO = "image_info"
+
+Fields = Mapping[str, np.ndarray]
+ImageId = int | str
+Columns = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a batch adds to the state; `row` of objects and detections is the index of their image in the batch.
+
+    Attributes:
+        ids: The ids of the images.
+        objects: Columns of the groundtruth objects: row, category, box (x, y, width, height), area, crowd.
+        detections: Columns of the detections: row, category, box, score.
+    """
+
+    ids: list[ImageId]
+    objects: Columns = field(default_factory=dict)
+    detections: Columns = field(default_factory=dict)
+
+
+class Side:
+    """The fields of one side of a batch, and which of their slots are in use.
+
+    Args:
+        name: "groundtruths" or "predictions", for messages.
+        fields: The fields, padded arrays `[batch, slots, ...]`; `num_detections` says how many slots are in use.
+        slots: The field that says how many slots there are.
+
+    Raises:
+        ValueError: If the ids or counts cannot be used.
+    """
+
+    def __init__(self, name: str, fields: Fields, *, slots: str) -> None:
+        self.name = name
+        self.fields = fields
+        self.ids = image_ids(fields[SOURCE_ID], f"{SOURCE_ID!r} of the {name}")
+        shape = fields[slots].shape
+        if len(shape) < 2 or shape[0] != len(self.ids):
+            raise self.error(slots, f"shape [batch, slots, ...] with a batch of {len(self.ids)}", shape)
+        self.slots = shape[1]
+        counts = self.numbers(COUNT)
+        if (counts < 0).any() or (name == "predictions" and (counts > self.slots).any()):
+            raise self.error(COUNT, f"counts in [0, {self.slots}] (the slots of {slots!r})", counts.tolist())
+        # An input pipeline that cuts objects down to its slots may count them before it does.
+        self.counts = np.minimum(counts, self.slots)
+        self.used = np.arange(self.slots) < self.counts[:, None]
+        self.rows = np.repeat(np.arange(len(self.ids)), self.counts)
+
+    def error(self, name: str, expected: str, received: object) -> ValueError:
+        """Say what is wrong with a field."""
+        return ValueError(f"The field {name!r} of the {self.name} needs {expected}. Received: {received}.")
+
+    def numbers(self, name: str) -> np.ndarray:
+        """A field with a whole number for each image, `[batch]` int64; `[batch, 1]` is taken too."""
+        array = self.fields[name]
+        if array.size != len(self.ids) or array.ndim not in (1, 2):
+            raise self.error(name, f"shape [{len(self.ids)}], a number for each {SOURCE_ID!r}", array.shape)
+        return self._whole(name, array.ravel())
+
+    def values(self, name: str, *shape: int) -> np.ndarray:
+        """The used slots of a field of real numbers, `[n, *shape]` float64, all finite."""
+        values = self._slots(name, shape).astype(np.float64)
+        if not np.isfinite(values).all():
+            broken = self.rows[~np.isfinite(values.reshape(len(values), -1)).all(axis=1)]
+            raise self.error(name, "finite numbers", f"NaN or infinity in image {self.ids[broken[0]]!r}")
+        return values
+
+    def classes(self, name: str) -> np.ndarray:
+        """The used slots of a field of class ids, `[n]` int64."""
+        return self._whole(name, self._slots(name, ()))
+
+    def flags(self, name: str) -> np.ndarray:
+        """The used slots of a field of flags, `[n]` bool."""
+        return self._slots(name, ()).astype(bool)
+
+    def boxes(self, name: str, scale: np.ndarray | None = None) -> np.ndarray:
+        """The used slots of a field of boxes `ymin, xmin, ymax, xmax`, as `x, y, width, height`, `[n, 4]` float64.
+
+        Args:
+            name: Name of the field.
+            scale: `[batch, 2]`: what the coordinates (y, x) of each image are divided by.
+        """
+        boxes = self.values(name, 4)
+        if scale is not None:
+            boxes /= np.tile(scale, 2)[self.rows]
+        top, left, bottom, right = boxes.T
+        return np.stack([left, top, right - left, bottom - top], axis=1)
+
+    def scale(self) -> np.ndarray:
+        """The scale (y, x) from the original image to the model's input, row 2 of `image_info`, `[batch, 2]`."""
+        info = self.fields[IMAGE_INFO]
+        if info.shape != (len(self.ids), 4, 2):
+            raise self.error(IMAGE_INFO, f"shape [{len(self.ids)}, 4, 2]", info.shape)
+        scale = info[:, 2].astype(np.float64)
+        if not (np.isfinite(scale) & (scale > 0)).all():
+            raise self.error(IMAGE_INFO, "positive scales in row 2", scale.tolist())
+        return scale
+
+    def _slots(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        array = self.fields[name]
+        expected = (len(self.ids), self.slots, *shape)
+        if array.size == 0 and self.used.size == 0:
+            array = array.reshape(expected)
+        if array.shape != expected:
+            raise self.error(name, f"shape {list(expected)}", list(array.shape))
+        if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
+            raise self.error(name, "numbers", array.dtype)
+        return array[self.used]
+
+    def _whole(self, name: str, values: np.ndarray) -> np.ndarray:
+        if values.dtype.kind not in "biuf" or (values.dtype.kind == "f" and not (np.floor(values) == values).all()):
+            raise self.error(name, "whole numbers", f"{values.dtype}: {values[:5].tolist()}")
+        return values.astype(np.int64)
+
+
+def image_ids(array: np.ndarray, what: str) -> list[ImageId]:
+    """Read image ids: integers or text, `[batch]` or `[batch, 1]`.
+
+    Raises:
+        ValueError: If they are neither.
+    """
+    if array.ndim == 0 or array.size != array.shape[0]:
+        raise ValueError(f"The field {what} needs shape [batch]. Received: {list(array.shape)}.")
+    return [image_id(value, what) for value in array.ravel().tolist()]
+
+
+def image_id(value: object, what: str) -> ImageId:
+    """One image id as an int or a str; text may come as bytes."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    raise ValueError(f"The field {what} needs whole numbers or text. Received: {value!r}.")
+
+
+def rows_by_id(wanted: Sequence[ImageId], received: Sequence[ImageId]) -> np.ndarray:
+    """Which row of the groundtruths each row of the predictions belongs to, `[batch]`.
+
+    Raises:
+        ValueError: If the two sides are not about the same images.
+    """
+    if list(wanted) == list(received):
+        return np.arange(len(wanted))
+    row_of = {identity: row for row, identity in reversed(list(enumerate(wanted)))}
+    if len(wanted) != len(received) or set(wanted) != set(received):
+        raise ValueError(
+            f"Groundtruths and predictions of a batch must have the same {SOURCE_ID!r}. Received: {list(wanted)} and "
+            f"{list(received)}."
+        )
+    return np.array([row_of[identity] for identity in received])

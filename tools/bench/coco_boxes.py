@@ -1,0 +1,245 @@
+"""Boxes at the size of COCO's val2017: `COCOEvaluator` beside pycocotools and others that are installed.
+
+5,000 images, 80 classes, 36,000 objects of which 1 % are crowds, 100 detections an image, in batches of 8. Each
+evaluator runs in processes of its own, in turns; compared are CPU seconds (the machine may be shared) and the memory
+that a run adds. pycocotools and faster-coco-eval are given ready lists, which is not timed.
+"""
+
+import argparse
+import contextlib
+import importlib
+import importlib.util
+import io
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+IMAGES, CLASSES, OBJECTS_AN_IMAGE, CROWDS, DETECTIONS_AN_IMAGE = 5_000, 80, 7.2, 0.01, 100
+BATCH = 8
+ROUNDS = 3
+GROWTH = (5_000, 10_000, 20_000, 50_000)
+HEIGHT, WIDTH = 480.0, 640.0
+MOST_OBJECTS = 60
+
+Batch = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
+
+
+def batches(images: int) -> list[Batch]:
+    """Batches as a model and an input pipeline give them, padded, float32; the same ones every time."""
+    random = np.random.default_rng(0)
+    counts = np.minimum(random.geometric(1 / OBJECTS_AN_IMAGE, images), MOST_OBJECTS)
+    made = []
+    for start in range(0, images, BATCH):
+        size = min(BATCH, images - start)
+        boxes = _boxes(random, (size, MOST_OBJECTS))
+        classes = random.integers(1, CLASSES + 1, (size, MOST_OBJECTS))
+        truth = {
+            "source_id": np.arange(start, start + size),
+            "height": np.full(size, HEIGHT),
+            "width": np.full(size, WIDTH),
+            "num_detections": counts[start : start + size],
+            "boxes": boxes,
+            "classes": classes,
+            "is_crowds": random.random((size, MOST_OBJECTS)) < CROWDS,
+            "areas": (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1]) * np.float32(0.7),
+        }
+        made.append((truth, _predictions(random, truth)))
+    return made
+
+
+def _boxes(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    size = np.exp(random.uniform(np.log(8), np.log(400), (*shape, 2))).clip(max=(HEIGHT, WIDTH))
+    corner = random.random((*shape, 2)) * ((HEIGHT, WIDTH) - size)
+    return np.concatenate([corner, corner + size], axis=-1).astype(np.float32)
+
+
+def _predictions(random: np.random.Generator, truth: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Half of the detections are objects, moved; four fifths of them with the right class."""
+    shape = (len(truth["source_id"]), DETECTIONS_AN_IMAGE)
+    chosen = random.integers(0, truth["num_detections"][:, None], shape)
+    boxes = np.take_along_axis(truth["boxes"], chosen[..., None], axis=1)
+    size = np.tile(boxes[..., 2:] - boxes[..., :2], 2)
+    boxes = boxes + (random.normal(scale=0.1, size=boxes.shape) * size).astype(np.float32)
+    near = random.random(shape) < 0.5
+    right = near & (random.random(shape) < 0.8)
+    classes = np.take_along_axis(truth["classes"], chosen, axis=1)
+    scores = random.random(shape) * np.where(right, 1.0, 0.6)
+    order = np.argsort(-scores, axis=1)
+    sides = {
+        "detection_boxes": np.where(near[..., None], boxes, _boxes(random, shape)),
+        "detection_classes": np.where(right, classes, random.integers(1, CLASSES + 1, shape)),
+        "detection_scores": scores.astype(np.float32),
+    }
+    sides = {
+        name: np.take_along_axis(side, order.reshape(*shape, *[1] * (side.ndim - 2)), axis=1)
+        for name, side in sides.items()
+    }
+    return {
+        "source_id": truth["source_id"],
+        "num_detections": np.full(shape[0], DETECTIONS_AN_IMAGE),
+        "image_info": np.ones((shape[0], 4, 2), np.float32),
+        **sides,
+    }
+
+
+def with_assay(images: int) -> Callable[[], dict[str, float]]:
+    """Updates and result of this repository's evaluator."""
+    from assay.python_metrics import COCOEvaluator
+
+    data = batches(images)
+
+    def run() -> dict[str, float]:
+        metric = COCOEvaluator(progress=None)
+        for groundtruths, predictions in data:
+            metric.update_state(groundtruths, predictions)
+        return metric.result()
+
+    return run
+
+
+def with_model_garden(images: int) -> Callable[[], dict[str, float]]:
+    """Updates and result of Model Garden's evaluator, which takes tensors."""
+    import tensorflow as tf
+    from official.vision.evaluation.coco_evaluator import COCOEvaluator
+
+    data = [tf.nest.map_structure(tf.constant, batch) for batch in batches(images)]
+
+    def run() -> dict[str, float]:
+        metric = COCOEvaluator(annotation_file=None, include_mask=False)
+        for groundtruths, predictions in data:
+            metric.update_state(groundtruths, predictions)
+        return metric.result()
+
+    return run
+
+
+def with_pycocotools(images: int) -> Callable[[], dict[str, float]]:
+    """Pycocotools on ready lists."""
+    index = importlib.import_module("pycocotools.coco").COCO
+    return _on_lists(index, importlib.import_module("pycocotools.cocoeval").COCOeval, images)
+
+
+def with_faster_coco_eval(images: int) -> Callable[[], dict[str, float]]:
+    """faster-coco-eval, which does the same in C++, on ready lists."""
+    module = importlib.import_module("faster_coco_eval")
+    return _on_lists(module.COCO, module.COCOeval_faster, images)
+
+
+def _on_lists(coco: Any, scorer: Any, images: int) -> Callable[[], dict[str, float]]:
+    truth, found = _lists(images)
+
+    def run() -> dict[str, float]:
+        index = coco()
+        index.dataset = truth
+        index.createIndex()
+        evaluation = scorer(index, index.loadRes(found), "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+        return {"AP": float(evaluation.stats[0])}
+
+    return run
+
+
+def _lists(images: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The same data in COCO's format."""
+    annotations: list[dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
+    for truth, predictions in batches(images):
+        for row, image in enumerate(truth["source_id"].tolist()):
+            for slot in range(truth["num_detections"][row]):
+                annotations.append(
+                    {
+                        "id": len(annotations) + 1,
+                        "image_id": image,
+                        "category_id": int(truth["classes"][row, slot]),
+                        "bbox": _xywh(truth["boxes"][row, slot]),
+                        "area": float(truth["areas"][row, slot]),
+                        "iscrowd": int(truth["is_crowds"][row, slot]),
+                    }
+                )
+            columns = (predictions[f"detection_{name}"][row].tolist() for name in ("boxes", "classes", "scores"))
+            for box, category, score in zip(*columns, strict=True):
+                found.append({"image_id": image, "category_id": category, "bbox": _xywh(box), "score": score})
+    size = {"height": int(HEIGHT), "width": int(WIDTH)}
+    dataset = {
+        "info": {},
+        "images": [{"id": image, **size} for image in range(images)],
+        "categories": [{"id": category, "name": str(category)} for category in range(1, CLASSES + 1)],
+        "annotations": annotations,
+    }
+    return dataset, found
+
+
+def _xywh(box: Any) -> list[float]:
+    top, left, bottom, right = (float(edge) for edge in box)
+    return [left, top, right - left, bottom - top]
+
+
+EVALUATORS: dict[str, tuple[str, Callable[[int], Callable[[], dict[str, float]]]]] = {
+    "assay": ("assay.python_metrics", with_assay),
+    "pycocotools": ("pycocotools", with_pycocotools),
+    "faster-coco-eval": ("faster_coco_eval", with_faster_coco_eval),
+    "Model Garden": ("official", with_model_garden),
+}
+
+
+def measure(name: str, images: int) -> dict[str, float]:
+    """CPU seconds, MiB added and AP of one evaluator, in this process; it should be a fresh one."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        run = EVALUATORS[name][1](images)
+        before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+        results = run()
+        seconds = time.process_time() - started
+    added = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return {"seconds": seconds, "MiB": added / 1024, "AP": float(results["AP"])}
+
+
+def in_a_process(name: str, images: int) -> dict[str, float]:
+    """The same in a process of its own."""
+    command = [sys.executable, "-m", "tools.bench.coco_boxes", "--run", name, "--images", str(images)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    """Print the comparison, and how the time grows with the number of images."""
+    names = [name for name, (module, _) in EVALUATORS.items() if importlib.util.find_spec(module)]
+    missing = [name for name in EVALUATORS if name not in names]
+    rounds: list[dict[str, dict[str, float]]] = []
+    for number in range(ROUNDS):
+        rounds.append({name: in_a_process(name, IMAGES) for name in (names if number % 2 == 0 else names[::-1])})
+    print(f"Boxes, {IMAGES} images, {IMAGES * DETECTIONS_AN_IMAGE} detections, CPU seconds (median of {ROUNDS})")
+    for name in names:
+        seconds = [one[name]["seconds"] for one in rounds]
+        ratios = [one[name]["seconds"] / one["assay"]["seconds"] for one in rounds]
+        added = statistics.median(one[name]["MiB"] for one in rounds)
+        print(
+            f"  {name:<17} {statistics.median(seconds):7.2f} s   {statistics.median(ratios):6.1f} x   {added:7.0f} MiB"
+            f"   AP {rounds[0][name]['AP']:.12f}   (rounds: {' '.join(f'{ratio:.1f}' for ratio in ratios)})"
+        )
+    if missing:
+        print(f"  not installed: {', '.join(missing)}")
+    print("Growth of assay")
+    for images in GROWTH:
+        one = in_a_process("assay", images)
+        each = one["seconds"] / images * 1e6
+        print(f"  {images:6d} images   {one['seconds']:6.2f} s   {each:6.1f} us an image   {one['MiB']:6.0f} MiB")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", choices=[*EVALUATORS], help="measure one evaluator in this process, and print JSON")
+    parser.add_argument("--images", type=int, default=IMAGES)
+    arguments = parser.parse_args()
+    if arguments.run:
+        print(json.dumps(measure(arguments.run, arguments.images)))
+    else:
+        main()
