@@ -56,7 +56,7 @@ def finding_parts(finding: Finding) -> list[tuple[str, Html]]:
 def replays(account: Account) -> Html:
     """Return the replay line of each mode; a click selects one whole."""
     lines = dict.fromkeys(result.replay for result in account.results if result.replay)
-    return together(element("code", text(line), class_="replay") for line in lines)
+    return together((element("code", text(line), class_="replay") for line in lines), between="")
 
 
 def labelled(parts: Sequence[tuple[str, Html]]) -> Html:

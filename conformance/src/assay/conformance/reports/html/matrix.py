@@ -34,10 +34,13 @@ def matrices(contents: Contents) -> Html:
 
 def _legend(results: Sequence[Result]) -> Html:
     """What the words and marks of the cells mean; only those that occur."""
-    outcomes = [element("li", badge(outcome), text(f" {OUTCOMES[outcome].meaning}")) for outcome in occurring(results)]
+    outcomes = [
+        element("li", badge(outcome), element("span", text(OUTCOMES[outcome].meaning)))
+        for outcome in occurring(results)
+    ]
     found = {result.evidence for result in results if result.evidence is not Evidence.NONE}
     marks = [
-        element("li", element("i", text(sign.sign)), text(f" {sign.word}: {sign.meaning}"))
+        element("li", element("i", text(sign.sign)), element("span", text(f"{sign.word}: {sign.meaning}")))
         for evidence, sign in EVIDENCE.items()
         if evidence in found
     ]
@@ -71,7 +74,7 @@ def _section(subject: SubjectResults, contents: Contents, *, is_open: bool, numb
     notes = [element("li", prose(note)) for note in subject.notes]
     return element(
         "details",
-        element("summary", heading, element("span", together(badges, " "), class_="badges")),
+        element("summary", heading, text(" "), element("span", together(badges, " "), class_="badges")),
         element("p", together(about, " · "), class_="about"),
         element("ul", together(notes), class_="notes", aria_label="What was inferred about the sample")
         if notes

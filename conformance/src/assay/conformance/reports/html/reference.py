@@ -41,7 +41,7 @@ def _page(entry: RuleEntry) -> Html:
     heading = element("h3", name(entry.result.rule), text(" "), name(entry.result.slug))
     tag = element("span", text(entry.result.level.value), class_="tag")
     summary = element(
-        "summary", heading, tag, text(" "), element("span", prose(entry.requirement), class_="requirement")
+        "summary", heading, text(" "), tag, text(" "), element("span", prose(entry.requirement), class_="requirement")
     )
     unknown = element("p", text("This version of the suite has no page of the rule."))
     said = _documentation(entry.rule) if entry.rule else unknown
