@@ -177,6 +177,14 @@ def test_failures_stand_before_the_matrices_and_advice_stands_apart(colourful):
     assert "L208" not in colourful.one(id="violations").words
 
 
+def test_way_to_each_part_says_how_much_is_there(colourful):
+    told = colourful.one("nav").words
+
+    assert "Subjects 2" in told
+    assert "Violations 1" in told  # one finding, seen in two modes
+    assert "Stale expectations 2" in told
+
+
 def test_strict_run_says_that_advice_counts():
     result = make_result(Outcome.FAIL, level=Level.SHOULD)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from assay.conformance.model.report import Report
 from assay.conformance.model.result import Result
 from assay.conformance.model.rule import Rule
-from assay.conformance.model.vocabulary import Outcome
+from assay.conformance.model.vocabulary import Level, Outcome
 from assay.conformance.registry import all_rules
 from assay.conformance.reports.html.words import ALARMING, CALM
 
@@ -116,9 +116,13 @@ class Contents:
     rules: dict[str, RuleEntry]
     told: dict[int, str]
 
-    def accounts_of(self, outcome: Outcome) -> tuple[Account, ...]:
-        """What is told of one outcome."""
-        return tuple(account for account in self.accounts if account.result.outcome is outcome)
+    def accounts_of(self, outcome: Outcome, *levels: Level) -> tuple[Account, ...]:
+        """What is told of one outcome, of rules of these levels, or of any when none is given."""
+        return tuple(
+            account
+            for account in self.accounts
+            if account.result.outcome is outcome and (not levels or account.result.level in levels)
+        )
 
 
 def arrange(report: Report) -> Contents:

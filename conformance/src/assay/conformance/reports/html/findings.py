@@ -14,18 +14,16 @@ from assay.conformance.reports.html.words import EVIDENCE, badge, where
 
 def violations(contents: Contents) -> Html:
     """Return the failures of MUST rules."""
-    told = [account for account in contents.accounts_of(Outcome.FAIL) if account.result.level is Level.MUST]
-    return _section("violations", "Violations", "", told, contents)
+    return _section("violations", "Violations", "", contents.accounts_of(Outcome.FAIL, Level.MUST), contents)
 
 
 def advice(contents: Contents) -> Html:
     """Return the failures of SHOULD rules."""
-    told = [account for account in contents.accounts_of(Outcome.FAIL) if account.result.level is not Level.MUST]
     counted = contents.report.strict
     about = "These rules are advice. " + (
         "The run is strict, so they count." if counted else "They do not change the verdict unless the run is strict."
     )
-    return _section("advice", "Advice", about, told, contents)
+    return _section("advice", "Advice", about, contents.accounts_of(Outcome.FAIL, Level.SHOULD), contents)
 
 
 def broken(contents: Contents) -> Html:

@@ -57,7 +57,7 @@ def _filter(results: Sequence[Result]) -> Html:
     if not any(result.outcome not in CALM for result in results):
         return EMPTY
     box = element("input", type="checkbox", id="attention")
-    words = text(" Show only what neither passed nor was lifted")
+    words = text(" Hide what passed and what does not apply")
     return element("p", element("label", box, words, for_="attention"), class_="filter")
 
 

@@ -51,13 +51,16 @@ def banner(contents: Contents) -> Html:
     )
 
 
-def navigation(entries: Sequence[tuple[str, str]]) -> Html:
+def navigation(entries: Sequence[tuple[str, str, int | None]]) -> Html:
     """Return the links to the parts of the page.
 
     Args:
-      entries: The anchor of each part, and what it is called.
+      entries: The anchor of each part, what it is called, and how much there is in it.
     """
-    links = [element("li", element("a", text(words), href=f"#{anchor}")) for anchor, words in entries]
+    links = [
+        element("li", element("a", text(words), href=f"#{anchor}"), text("" if amount is None else f" {amount:,}"))
+        for anchor, words, amount in entries
+    ]
     return element("nav", element("ul", together(links)), aria_label="Parts of this report")
 
 

@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from assay.conformance.model.report import Report
-from assay.conformance.model.vocabulary import Outcome
+from assay.conformance.model.vocabulary import Level, Outcome
 from assay.conformance.reports.files import write_whole
 from assay.conformance.reports.html import findings, matrix, overview, reasons, reference
 from assay.conformance.reports.html.contents import Contents, arrange
@@ -44,7 +44,8 @@ def as_html(report: Report) -> str:
         ("rules", "Rules", reference.rules(contents)),
     ]
     shown = [(anchor, words, part) for anchor, words, part in parts if part]
-    way = overview.navigation([(anchor, words) for anchor, words, _ in shown])
+    amounts = _amounts(contents)
+    way = overview.navigation([(anchor, words, amounts.get(anchor)) for anchor, words, _ in shown])
     main = element("main", together(part for _, _, part in shown))
     script = element("script", Html(_resource("report.js")))
     body = element("body", together([overview.banner(contents), way, main, script]))
@@ -85,6 +86,19 @@ def _head(contents: Contents) -> Html:
         element("title", text(title)),
         element("style", Html(style)),
     )
+
+
+def _amounts(contents: Contents) -> dict[str, int]:
+    """How much there is in the parts whose number tells something."""
+    return {
+        "summary": len(contents.subjects),
+        "violations": len(contents.accounts_of(Outcome.FAIL, Level.MUST)),
+        "broken": len(contents.accounts_of(Outcome.ERROR)),
+        "stale": len(contents.accounts_of(Outcome.UNEXPECTED_PASS)) + len(contents.report.expired),
+        "advice": len(contents.accounts_of(Outcome.FAIL, Level.SHOULD)),
+        "expected": sum(len(reason.accounts) for reason in contents.reasons[Outcome.EXPECTED_FAIL]),
+        "rules": len(contents.rules),
+    }
 
 
 def _resource(file: str) -> str:
