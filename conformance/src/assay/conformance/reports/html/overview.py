@@ -89,6 +89,7 @@ def summary(contents: Contents) -> Html:
 
 def _because(reason: str, rules: Mapping[str, RuleEntry]) -> Html:
     """A reason of the verdict; a long list of rules is folded behind their number."""
+    reason = reason[:1].upper() + reason[1:]
     what, colon, names = reason.partition(": ")
     concerned = [rule for rule in _NUMBERED_RULE.findall(names) if rule in rules]
     if len(concerned) <= _FEW_RULES:
