@@ -1,15 +1,11 @@
 """One directory of event files: its writer, and what it holds."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from assay.summaries._errors import DroppedSummaryWarning
 from assay.summaries._history import read_history
+from assay.summaries._repetition import warn_dropped
 from assay.summaries._tensorflow import tensorflow
-
-# Frames between `warnings.warn` here and the line of the caller of `write_summaries`.
-STACK_LEVEL = 6
 
 
 class DirectoryWriter:
@@ -33,13 +29,7 @@ class DirectoryWriter:
         admitted = [tag for tag in tags if self._history.accepts(tag, step)]
         if len(admitted) < len(tags) and not self._warned:
             dropped = [tag for tag in tags if tag not in admitted]
-            warnings.warn(
-                f"Summaries of step {step} were dropped: {self._directory} already holds step "
-                f"{self._history.last_step} ({len(dropped)} values, the first is {dropped[0]!r}). What follows up to "
-                "that step is dropped too. A run that starts over needs a directory of its own.",
-                DroppedSummaryWarning,
-                stacklevel=STACK_LEVEL,
-            )
+            warn_dropped(self._directory, step, self._history.last_step, dropped)
         self._warned = len(admitted) < len(tags)
         for tag in admitted:
             self._history.add(tag, step)

@@ -1,13 +1,14 @@
 """What the training loop, and anything else that logs, may expect of a summary manager."""
 
 import abc
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
 
-class SummaryManagerInterface(abc.ABC):
-    """Writes nested dicts of values.
+class SummarySink(abc.ABC):
+    """Takes nested dicts of values; what all managers of this package have in common.
 
     Forbidden: to write a tag twice at one step, to let the steps of a directory go back, to write outside the summary
     directory, and to write a part of a dict of which another part is refused.
@@ -15,11 +16,14 @@ class SummaryManagerInterface(abc.ABC):
 
     @abc.abstractmethod
     def write_summaries(self, summary_dict: Mapping[str, Any]) -> None:
-        """Write every value of a nested mapping at the current step; a nested mapping becomes a subdirectory."""
+        """Write every value of a nested mapping at the current step; a nested mapping is a group of its own."""
 
-    @abc.abstractmethod
-    def summary_writer(self, relative_path: str = "") -> Any:
-        """The `tf.summary.SummaryWriter` of a subdirectory, for example for `tf.summary.image`; always the same one."""
+    def prepare_summaries(self, summary_dict: Mapping[str, Any]) -> Callable[[], None]:
+        """Check a dict and return the function that writes it.
+
+        So several managers can agree before the first of them writes. By default nothing is checked until then.
+        """
+        return functools.partial(self.write_summaries, summary_dict)
 
     @abc.abstractmethod
     def flush(self) -> None:
@@ -39,3 +43,11 @@ class SummaryManagerInterface(abc.ABC):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class SummaryManagerInterface(SummarySink):
+    """A sink that also gives TensorFlow's own writer, for the `tf.summary` operations of a step."""
+
+    @abc.abstractmethod
+    def summary_writer(self, relative_path: str = "") -> Any:
+        """The `tf.summary.SummaryWriter` of a subdirectory, for example for `tf.summary.image`; always the same one."""

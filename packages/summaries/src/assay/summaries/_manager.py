@@ -13,21 +13,21 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 from assay.summaries._directory_writer import DirectoryWriter
-from assay.summaries._errors import UnwritableSummaryError
 from assay.summaries._interface import SummaryManagerInterface
+from assay.summaries._kinds import LeafKind, kind_of, table_of
 from assay.summaries._scalars import scalar_of, write_scalars
+from assay.summaries._step import read_step
 from assay.summaries._tensorflow import run_eagerly, tensorflow
-from assay.summaries._tree import Leaf, directory_of, flatten
+from assay.summaries._tree import directory_of, flatten
 
 
 class SummaryManager(SummaryManagerInterface):
-    """Writes nested dicts of scalars as TensorBoard event files.
+    """Writes nested dicts of scalars, and of whatever else `kinds` says, as TensorBoard event files.
 
     A nested mapping becomes a subdirectory, which TensorBoard shows as a run of its own, in its own colour:
     `{"loss": 1.0, "iou": {"road": 0.9}}` writes the tag `loss` in `summary_dir` and the tag `road` in
-    `summary_dir/iou`. A tag may hold slashes, which make no directories. Values are stored as float32, as
+    `summary_dir/iou`. A tag may hold slashes, which make no directories. Scalars are stored as float32, as
     `tf.summary.scalar` does; 0, False, NaN and infinity are values.
 
     Promises:
@@ -48,9 +48,12 @@ class SummaryManager(SummaryManagerInterface):
             default. None, and `tf.summary.scalar`, write scalars, all those of a directory in one event.
         global_step: The step of each write, read when it happens: a number, a variable, or a function that returns
             one of these. None takes the step of `tf.summary.experimental.set_step`.
+        kinds: Other leaves than those of `summary_fn`: from the beginning of their key (`"audio/"`) to a `LeafKind`,
+            or to a function like `summary_fn`. The longest beginning decides. `standard_kinds()` is such a table.
 
     Raises:
         ValueError: If `summary_dir` is empty.
+        TypeError: If `kinds` is no such table.
     """
 
     def __init__(
@@ -58,12 +61,15 @@ class SummaryManager(SummaryManagerInterface):
         summary_dir: str | os.PathLike[str] | None,
         summary_fn: Callable[..., Any] | None = None,
         global_step: Any = None,
+        *,
+        kinds: Mapping[str, LeafKind | Callable[..., Any]] | None = None,
     ) -> None:
         self._summary_dir = None if summary_dir is None else os.fspath(summary_dir)
         if self._summary_dir == "":
             raise ValueError("`summary_dir` is empty: expected a directory, or None to write nothing.")
         self._summary_fn = summary_fn
         self._global_step = global_step
+        self._kinds = table_of(kinds or {})
         self._writers: dict[str, DirectoryWriter] = {}
         self._lock = threading.RLock()
         self._closed = False
@@ -77,16 +83,22 @@ class SummaryManager(SummaryManagerInterface):
         """Write every value of a nested mapping at the current step.
 
         Args:
-            summary_dict: Names to numbers, or to mappings of the same kind.
+            summary_dict: Names to numbers (or to what `kinds` says), or to mappings of the same kind.
 
         Raises:
             UnwritableSummaryError: If a key or value cannot be written, named by its path.
             ValueError: If there is no step, or it is no integer.
             RuntimeError: If the manager is closed, or a `tf.function` is being traced.
         """
+        if self._summary_dir is not None:
+            run_eagerly(lambda: self._prepare_and_write(summary_dict))
+
+    def prepare_summaries(self, summary_dict: Mapping[str, Any]) -> Callable[[], None]:
+        """Check a dict and return the function that writes it, at the step of now; raises as `write_summaries`."""
         if self._summary_dir is None:
-            return
-        run_eagerly(lambda: self._write(summary_dict))
+            return _nothing
+        write = run_eagerly(lambda: self._prepare(summary_dict))
+        return lambda: run_eagerly(write)
 
     def summary_writer(self, relative_path: str = "") -> Any:
         """The `tf.summary.SummaryWriter` of a subdirectory, the same one at each call.
@@ -115,32 +127,52 @@ class SummaryManager(SummaryManagerInterface):
             run_eagerly(self._close)
         self._closed = True
 
-    def _write(self, summary_dict: Mapping[str, Any]) -> None:
-        tf = tensorflow()
+    def _prepare_and_write(self, summary_dict: Mapping[str, Any]) -> None:
+        with self._lock:  # from reading the step on, so that threads write in the order of their steps
+            self._prepare(summary_dict)()
+
+    def _prepare(self, summary_dict: Mapping[str, Any]) -> Callable[[], None]:
         leaves = flatten(summary_dict)
-        as_scalars = self._summary_fn is None or self._summary_fn is tf.summary.scalar
-        groups: dict[str, dict[str, Any]] = {}
+        default = self._default_kind()
+        groups: dict[str, _Group] = {}
         for leaf in leaves:
-            groups.setdefault(leaf.directory, {})[leaf.tag] = scalar_of(leaf) if as_scalars else _given(leaf)
+            group = groups.setdefault(leaf.directory, _Group())
+            kind = kind_of(leaf, self._kinds) or default
+            if kind is None:
+                group.scalars[leaf.tag] = scalar_of(leaf)
+            else:
+                group.others[leaf.tag] = (kind, kind.checked(leaf))
+        self._check_open()
+        if not leaves:
+            return _nothing
+        step = read_step(self._global_step)
+        return lambda: self._write(groups, step)
+
+    def _default_kind(self) -> LeafKind | None:
+        """The kind of what no prefix claims; None for scalars, which are written together."""
+        as_scalars = self._summary_fn is None or self._summary_fn is tensorflow().summary.scalar
+        return None if as_scalars else LeafKind(self._summary_fn)  # type: ignore[arg-type]
+
+    def _write(self, groups: Mapping[str, "_Group"], step: int) -> None:
+        tf = tensorflow()
+        step_tensor = tf.constant(step, tf.int64)
         with self._lock:
             self._check_open()
-            if not leaves:
-                return
-            step = self._step()
-            step_tensor = tf.constant(step, tf.int64)
             # All directories are made before the first value is written: a disk that refuses one refuses the dict.
             writers = {directory: self._writer(directory) for directory in groups}
             if not _is_recording(tf, next(iter(writers.values())).writer):
                 return
-            for directory, values in groups.items():
+            for directory, group in groups.items():
                 writer = writers[directory]
-                admitted = {tag: values[tag] for tag in writer.admit(list(values), step)}
-                if as_scalars and admitted:
-                    write_scalars(writer.writer, admitted, step_tensor)
-                elif self._summary_fn is not None:
+                admitted = set(writer.admit([*group.scalars, *group.others], step))
+                scalars = {tag: value for tag, value in group.scalars.items() if tag in admitted}
+                if scalars:
+                    write_scalars(writer.writer, scalars, step_tensor)
+                if group.others:
                     with writer.writer.as_default():
-                        for tag, value in admitted.items():
-                            self._summary_fn(tag, value, step=step)
+                        for tag, (kind, value) in group.others.items():
+                            if tag in admitted:
+                                kind.write(tag, value, step=step)
 
     def _writer(self, directory: str) -> DirectoryWriter:
         with self._lock:
@@ -150,25 +182,6 @@ class SummaryManager(SummaryManagerInterface):
                 path = os.path.join(self._summary_dir, *directory.split("/")) if directory else self._summary_dir
                 self._writers[directory] = DirectoryWriter(path)
             return self._writers[directory]
-
-    def _step(self) -> int:
-        step = self._global_step
-        if step is None:
-            step = tensorflow().summary.experimental.get_step()
-        elif callable(step) and not hasattr(step, "numpy"):
-            step = step()
-        if step is None:
-            raise ValueError(
-                "There is no step to write summaries at. Pass `global_step` to the summary manager, or set one with "
-                "`tf.summary.experimental.set_step`."
-            )
-        number = np.asarray(step.numpy() if hasattr(step, "numpy") else step)
-        if number.shape != () or number.dtype.kind not in "iu":
-            raise ValueError(
-                f"`global_step` must be one integer. Received a {type(step).__name__} of shape {number.shape} "
-                f"and dtype {number.dtype.name}."
-            )
-        return int(number)
 
     def _flush(self) -> None:
         with self._lock:
@@ -186,13 +199,19 @@ class SummaryManager(SummaryManagerInterface):
             raise RuntimeError(f"The summary manager of {self._summary_dir!r} is closed.")
 
 
+class _Group:
+    """The checked values of one directory."""
+
+    def __init__(self) -> None:
+        self.scalars: dict[str, float] = {}
+        self.others: dict[str, tuple[LeafKind, Any]] = {}
+
+
 def _is_recording(tf: Any, writer: Any) -> bool:
     """What `tf.summary.record_if` says; what is not recorded must not count as written."""
     with writer.as_default():
         return bool(tf.summary.should_record_summaries())
 
 
-def _given(leaf: Leaf) -> Any:
-    if leaf.value is None:
-        raise UnwritableSummaryError(f"The summary {leaf.path!r} is None: it was never filled.")
-    return leaf.value
+def _nothing() -> None:
+    """Write nothing."""

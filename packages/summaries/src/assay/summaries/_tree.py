@@ -17,11 +17,13 @@ class Leaf:
         directory: Subdirectory, components joined by `/`; "" is the summary directory itself.
         tag: The last key: what TensorBoard shows.
         value: As it came.
+        groups: The keys of the groups around it, as they came.
     """
 
     directory: str
     tag: str
     value: Any
+    groups: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:
@@ -40,7 +42,7 @@ def flatten(summary_dict: Mapping[str, Any]) -> list[Leaf]:
         raise UnwritableSummaryError(
             f"`summary_dict` must be a mapping of names to values. Received {type(summary_dict).__name__}."
         )
-    leaves = list(_walk(summary_dict, ""))
+    leaves = list(_walk(summary_dict, "", ()))
     seen = set()
     for leaf in leaves:
         if leaf.path in seen:
@@ -71,7 +73,7 @@ def directory_of(relative_path: str, *, parent: str = "") -> str:
     return f"{parent}{SEPARATOR}{relative_path}" if parent else relative_path
 
 
-def _walk(group: Mapping[str, Any], directory: str) -> Iterator[Leaf]:
+def _walk(group: Mapping[str, Any], directory: str, groups: tuple[str, ...]) -> Iterator[Leaf]:
     for key, value in group.items():
         if not isinstance(key, str) or not key or not _is_text(key):
             place = f"in the group {directory!r}" if directory else "at the top of the summary dict"
@@ -79,9 +81,9 @@ def _walk(group: Mapping[str, Any], directory: str) -> Iterator[Leaf]:
                 f"A key {place} must be a text that is not empty. Received {key!r} ({type(key).__name__})."
             )
         if isinstance(value, Mapping):
-            yield from _walk(value, directory_of(key, parent=directory))
+            yield from _walk(value, directory_of(key, parent=directory), (*groups, key))
         else:
-            yield Leaf(directory, key, value)
+            yield Leaf(directory, key, value, groups)
 
 
 def _is_text(key: str) -> bool:
