@@ -95,3 +95,8 @@ def read_table(table):
         assert len(cells) == len(modes)
         rows[heading.one("a").words] = dict(zip(zip(targets, modes, strict=True), cells, strict=True))
     return rows
+
+
+def parts_of(node):
+    """The labelled parts of a message."""
+    return {pair.one("dt").words: pair.one("dd").words for pair in node.one("dl").all("div")}

@@ -3,7 +3,9 @@
 import datetime
 
 from assay.conformance.model import Evidence, Expectation, Finding, Level, Mode, Outcome, Report
+from assay.conformance.reports.html import as_html
 from conformance_builders import make_result
+from html_pages import read_page
 
 ENVIRONMENT = {
     "python": "3.11.9",
@@ -19,6 +21,11 @@ LEAK = Finding(
 
 def report_of(*results, **fields):
     return Report(results=results, environment=ENVIRONMENT, **fields)
+
+
+def page_of(*results, **fields):
+    """The page of a report, read."""
+    return read_page(as_html(report_of(*results, **fields)))
 
 
 def colourful_report():
