@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
+from assay.core.tracking import track_collections
 
 TRAIN_DATA = "train_data"
 SEED_GENERATORS = "seed_generators"
@@ -81,6 +82,7 @@ def load_checkpoint(path: str, items: Mapping[str, Any]) -> str:
             raise CheckpointMismatchError(
                 f"Cannot load {found} into {name!r}: it has no variables yet. Build it first, by calling it once."
             )
+        track_collections(item)
     try:
         status = tf.train.Checkpoint(**items).read(found)
         status.expect_partial()

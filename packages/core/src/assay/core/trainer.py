@@ -30,6 +30,7 @@ from assay.core.loops import (
 from assay.core.optimization import swapped_in
 from assay.core.runner import Output, create_global_step
 from assay.core.task import keeps_step_logs
+from assay.core.tracking import require_tracked, track_collections
 from assay.core.train_data import TrainData, has_single_replica
 from assay.core.workers import is_multi_worker
 
@@ -166,6 +167,8 @@ class Trainer(StandardTrainer, StandardEvaluator):
             )
         if self.optimizer is not None and not getattr(self.optimizer, "built", False):
             self.optimizer.build(self.model.trainable_variables)
+        track_collections(self.model)
+        require_tracked(self.model)
         items = dict(getattr(self.model, "checkpoint_items", None) or {})
         items |= {"global_step": self.global_step, "model": self.model}
         if self.optimizer is not None:
