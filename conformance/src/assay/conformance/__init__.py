@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from assay.conformance.registry import find_rule as find_rule
     from assay.conformance.reports.schema import report_schema as report_schema
 
-# Where each name lives; it is imported when it is first asked for. Every pytest run of an environment with the suite
-# imports this package to find the plugin, and must not pay for NumPy and the rules.
+# Where each name lives; it is imported when it is first asked for, so that importing a part (the command line, the
+# declaration of a test) does not pay for NumPy and the engine.
 _HOMES = {
     "check": "checking",
     "set_up_devices": "devices",

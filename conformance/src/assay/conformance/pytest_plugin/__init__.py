@@ -1,1 +1,1 @@
-"""Conformance from pytest: one test item for each subject, rule and mode; the plugin is `pytest_plugin.plugin`."""
+"""What the pytest plugin `assay.pytest_conformance` does: one test item for each subject, rule and mode."""

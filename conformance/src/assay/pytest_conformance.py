@@ -1,7 +1,8 @@
-"""The pytest plugin, found by its entry point `assay`.
+"""The pytest plugin of assay.conformance, found by its entry point `assay`.
 
 Every pytest run of an environment with the suite loads this module, so it imports nothing of the suite at the top, and
-each hook does nothing where no conformance test was collected.
+each hook does nothing where no conformance test was collected. It stands beside the package and not in it because
+pytest rewrites the assertions of the whole package that a plugin is in, which makes hundreds of imports slower.
 """
 
 from __future__ import annotations
