@@ -18,6 +18,12 @@ PROBABILITIES = (np.exp(LOGITS) / np.exp(LOGITS).sum(-1, keepdims=True)).astype(
 BITS = np.array([[1, 1, 0], [0, 0, 0], [0, 1, 0], [1, 0, 1], [1, 1, 1], [0, 0, 1]], np.float32)
 SOFT_BITS = np.clip(BITS, 0.1, 0.8)
 IGNORES = {"ignore_label": 255, "normaliser": "valid"}
+LABEL_MAPS = RANDOM.integers(0, 3, (4, 2, 3)).astype(np.int32)
+LABEL_MAPS[1, 0, 1] = LABEL_MAPS[2, 1] = 255
+PIXELS = RANDOM.normal(size=(4, 2, 3, 3)).astype(np.float32)
+MATTING = RANDOM.uniform(0.1, 0.9, (4, 2, 3)).astype(np.float32)
+SCORED = {"labels": LABEL_MAPS[:, :, :], "logits": PIXELS}
+SCORES = RANDOM.uniform(0.1, 0.9, (4, 3)).astype(np.float32)
 
 
 def subject(name, factory, sample, **traits):
@@ -41,4 +47,25 @@ SUBJECTS = [
         "SoftmaxFocalLoss ignoring", lambda: losses.SoftmaxFocalLoss(ignore_label=255), (IGNORING, LOGITS), **IGNORES
     ),
     subject("SoftmaxFocalLoss probabilities", lambda: losses.SoftmaxFocalLoss(from_logits=False), (IDS, PROBABILITIES)),
+    subject("SegmentationLoss", losses.SegmentationLoss, (LABEL_MAPS, PIXELS), **IGNORES),
+    subject(
+        "SegmentationLoss mining",
+        lambda: losses.SegmentationLoss(top_k_percent_pixels=0.5, class_weights=[0.5, 1.0, 2.0]),
+        (LABEL_MAPS, PIXELS),
+        **IGNORES,
+    ),
+    subject("SegmentationLoss resizing", losses.SegmentationLoss, (LABEL_MAPS, PIXELS[:, :1, :2]), **IGNORES),
+    subject(
+        "SegmentationLoss binary",
+        lambda: losses.SegmentationLoss(use_binary_cross_entropy=True),
+        (LABEL_MAPS, PIXELS),
+        **IGNORES,
+    ),
+    subject(
+        "SegmentationLoss matting",
+        lambda: losses.SegmentationLoss(gt_is_matting_map=True, ignore_label=None),
+        (MATTING, PIXELS[..., :2]),
+        domain="logits",
+    ),
+    subject("MaskScoringLoss", losses.MaskScoringLoss, (SCORED, SCORES), domain={"y_true/labels": "class_ids"}),
 ]

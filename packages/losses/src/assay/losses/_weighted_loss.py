@@ -60,10 +60,11 @@ class WeightedLoss(FlavourLoss):
             weighted = tf.not_equal(weights, tf.zeros([], weights.dtype))
             keep = weighted if keep is None else tf.logical_and(keep, weighted)
         if keep is not None:
+            keep = self.kept_elements(keep, y_pred)
             y_true, y_pred = (
                 tf.nest.map_structure(lambda tensor: _reduction.hide(tensor, keep), side) for side in (y_true, y_pred)
             )
-        values, valid = self.select(self.values(y_true, y_pred, keep), valid)
+        values = self.select(self.values(y_true, y_pred, keep), valid, keep)
         positives = None
         if self.reduction == _reduction.SUM_OVER_POSITIVES:
             positives = self.count_positives(y_true, y_pred)
@@ -102,14 +103,20 @@ class WeightedLoss(FlavourLoss):
         del y_true, y_pred
         return None
 
+    def kept_elements(self, keep: Any, y_pred: Any) -> Any:
+        """Which elements are not hidden, given which have a weight; by default just those."""
+        del y_pred
+        return keep
+
     def values(self, y_true: Any, y_pred: Any, keep: Any) -> Any:
         """The unreduced loss; `keep` is false where an element is hidden, for losses that relate elements."""
         del keep
         return self.call(y_true, y_pred)
 
-    def select(self, values: Any, valid: Any) -> tuple[Any, Any]:
+    def select(self, values: Any, valid: Any, keep: Any) -> Any:
         """Choose among the computed values (hard example mining); by default all of them are taken."""
-        return values, valid
+        del valid, keep
+        return values
 
     def count_positives(self, y_true: Any, y_pred: Any) -> Any:
         """The number of positives, for losses that offer the reduction `sum_over_positives`."""
