@@ -110,3 +110,10 @@ def test_too_few_devices_are_not_run_with_the_remedy():
     assert line.endswith("3 results: 2 pass, 1 not-run")
     assert "1 logical CPU device" in messages
     assert "assay.conformance.set_up_devices()" in messages
+
+
+def test_subjects_of_the_same_name_are_told_apart():
+    report = check([lambda: SoundTask(), lambda: SoundTask()], "task", select=["T101"], modes=["eager"])
+
+    first, second = dict.fromkeys(result.subject for result in report.results)
+    assert second == f"{first} (2)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import datetime
 import functools
@@ -192,9 +193,10 @@ def check_subject(
 
 
 def as_subjects(value: Any, *, kind: str | None, sample: Any, traits: Mapping[str, Any] | None) -> list[Subject]:
-    """The subjects among what was passed, each with its kind."""
+    """The subjects among what was passed, each with its kind and a name of its own: `<lambda>`, `<lambda> (2)`."""
     entries = list(value) if isinstance(value, list | tuple) else [value]
-    subjects = []
+    subjects: list[Subject] = []
+    seen: collections.Counter[str] = collections.Counter()
     for entry in entries:
         one = entry if isinstance(entry, Subject) else Subject(entry)
         one = one.replace(
@@ -202,7 +204,9 @@ def as_subjects(value: Any, *, kind: str | None, sample: Any, traits: Mapping[st
             sample=one.sample if sample is None else sample,
             traits={**one.traits, **(traits or {})},
         )
-        subjects.append(one.replace(kind=kind_of(one)))
+        seen[one.name] += 1
+        name = one.name if seen[one.name] == 1 else f"{one.name} ({seen[one.name]})"
+        subjects.append(one.replace(kind=kind_of(one), name=name))
     return subjects
 
 
