@@ -9,9 +9,11 @@ from assay.conformance.specimens.host_twins import RESETTING_METRIC as RESETTING
 from assay.conformance.specimens.host_twins import TOKEN_METRIC as TOKEN_METRIC
 from assay.conformance.specimens.keras_metric_twins import DEVIATION as DEVIATION
 from assay.conformance.specimens.keras_metric_twins import HIT_RATE as HIT_RATE
+from assay.conformance.specimens.keras_metric_twins import IGNORING_HIT_RATE as IGNORING_HIT_RATE
 from assay.conformance.specimens.keras_metric_twins import IOU as IOU
 from assay.conformance.specimens.keras_metrics import SoundDeviation as SoundDeviation
 from assay.conformance.specimens.keras_metrics import SoundHitRate as SoundHitRate
+from assay.conformance.specimens.keras_metrics import SoundIgnoringHitRate as SoundIgnoringHitRate
 from assay.conformance.specimens.keras_metrics import SoundIoU as SoundIoU
 from assay.conformance.specimens.loss import SoundBinaryCrossEntropy as SoundBinaryCrossEntropy
 from assay.conformance.specimens.loss import SoundCrossEntropy as SoundCrossEntropy

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from assay.conformance.model.kinds import Kind
 from assay.conformance.model.subject import Subject
-from assay.conformance.specimens.keras_metrics import SoundDeviation, SoundHitRate, SoundIoU
+from assay.conformance.specimens.keras_metrics import SoundDeviation, SoundHitRate, SoundIgnoringHitRate, SoundIoU
 from assay.conformance.specimens.loss import NUM_CLASSES, number_sample
 
 _SHARE = {"bounds": (0.0, 1.0), "best": 1.0}
@@ -53,5 +53,14 @@ IOU = Subject(
 )
 """A confusion matrix and a dict for a result."""
 
-KERAS_METRIC_SPECIMENS = (HIT_RATE, DEVIATION, IOU)
+IGNORING_HIT_RATE = Subject(
+    SoundIgnoringHitRate,
+    score_sample(),
+    kind=Kind.KERAS_METRIC,
+    traits={**_SHARE, "ignore_label": 255},
+    name="sound hit rate without ignored labels",
+)
+"""A counter that ignores a label."""
+
+KERAS_METRIC_SPECIMENS = (HIT_RATE, DEVIATION, IOU, IGNORING_HIT_RATE)
 """Every sound Keras metric."""

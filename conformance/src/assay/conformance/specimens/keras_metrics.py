@@ -149,6 +149,32 @@ class SoundHitRate(SoundMean):
         return tf.cast(tf.logical_and(hits, readable(y_pred)), tf.float32)
 
 
+class SoundIgnoringHitRate(SoundHitRate):
+    """The hit rate of the examples that do not have a label, which stands for none.
+
+    Args:
+      ignore_label: The label.
+      name: The name.
+      dtype: The dtype of the result.
+    """
+
+    def __init__(self, *, ignore_label: int = 255, name: str = "hit_rate", dtype: str = "float32") -> None:
+        super().__init__(name=name, dtype=dtype)
+        self.ignore_label = ignore_label
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "ignore_label": self.ignore_label}
+
+    def count(self, y_true: Any, y_pred: Any, weights: Any) -> None:
+        """Add the examples of a batch that are not ignored."""
+        super().count(y_true, y_pred, self.valid(y_true, weights))
+
+    def valid(self, y_true: Any, weights: Any) -> Any:
+        """Return the weights, zero where the label is the ignored one."""
+        return tf.where(tf.equal(y_true, self.ignore_label), tf.zeros_like(weights), weights)
+
+
 class SoundDeviation(SoundMean):
     """The mean absolute error of numbers `[batch, values]`, times a scale.
 

@@ -23,4 +23,8 @@ from assay.conformance.harness.metrics.component import to_float64 as to_float64
 from assay.conformance.harness.metrics.component import update as update
 from assay.conformance.harness.metrics.configs import config_of as config_of
 from assay.conformance.harness.metrics.configs import rebuild as rebuild
+from assay.conformance.harness.metrics.contrast import contrasting as contrasting
+from assay.conformance.harness.metrics.contrast import joined as joined
+from assay.conformance.harness.metrics.counting import counts_examples as counts_examples
+from assay.conformance.harness.metrics.counting import stalled as stalled
 from assay.conformance.harness.metrics.replicas import ReplicatedMetric as ReplicatedMetric

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -184,11 +184,15 @@ def result_of_new(ctx: Context) -> Numbers | None:
 
 
 def evaluate(ctx: Context, batches: Sequence[Batch], weights: Sequence[Any] | None = None) -> Numbers:
-    """Return the result of a new metric after some batches, eagerly."""
-    metric = fresh(ctx)
-    for index, batch in enumerate(batches):
-        update(ctx, metric, batch, None if weights is None else weights[index])
-    return result(ctx, metric)
+    """Return the result of a new metric after some batches, eagerly; the same batches are evaluated once."""
+
+    def run() -> Numbers:
+        metric = fresh(ctx)
+        for index, batch in enumerate(batches):
+            update(ctx, metric, batch, None if weights is None else weights[index])
+        return result(ctx, metric)
+
+    return ctx.share(("evaluate", tuple(_fed(batches, weights))), run)
 
 
 def tensors(batch: Batch, weights: Any = None) -> tuple[Any, ...]:
@@ -250,6 +254,15 @@ def _weight_rank(ctx: Context) -> str | None:
             continue
         return rank
     return None
+
+
+def _fed(batches: Sequence[Batch], weights: Sequence[Any] | None) -> Iterator[Hashable]:
+    """All that decides what an evaluation gives, as something that can be looked up."""
+    for index, batch in enumerate(batches):
+        arrays = [*batch.truth, *batch.predictions, *([] if weights is None else [np.asarray(weights[index])])]
+        for array in arrays:
+            yield array.shape, array.dtype.name, repr(array.tolist()) if array.dtype.hasobject else array.tobytes()
+        yield weights is None
 
 
 def _repeats(ctx: Context) -> bool:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness import metrics
-from assay.conformance.harness.samples import sample_of
 from assay.conformance.model import Level, Mode, Rule, Violation
 from assay.conformance.specimens import DEVIATION, HIT_RATE, SoundDeviation, SoundHitRate
 
@@ -38,8 +37,7 @@ def result(self):
 
 def check(ctx: Context) -> None:
     """Read twice."""
-    sample = sample_of(ctx)
-    first, second = sample.grow(4), sample.grow(3, seed=1)
+    first, second = metrics.contrasting(ctx, 4, 3)
     metric = metrics.fresh(ctx, steady=False)
     metrics.update(ctx, metric, first)
     before = metric.state()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from assay.conformance.context import Context
 from assay.conformance.harness import metrics
-from assay.conformance.harness.samples import sample_of
-from assay.conformance.model import Level, Mode, Rule, Violation
+from assay.conformance.harness.samples import Batch, sample_of
+from assay.conformance.model import Level, Mode, NotApplicable, Rule, Violation
 from assay.conformance.specimens import DEVIATION, HIT_RATE, SoundDeviation, SoundHitRate
 
 RULE = Rule(
@@ -39,8 +40,7 @@ class HitRate(tf.keras.metrics.Metric):
 
 def check(ctx: Context) -> None:
     """Update one, read the other."""
-    sample = sample_of(ctx)
-    first, second = sample.grow(4), sample.grow(3, seed=2)
+    first, second = _batches(ctx)
     new = metrics.result_of_new(ctx)
     one, other = metrics.fresh(ctx, steady=False), metrics.fresh(ctx, steady=False)
     metrics.update(ctx, one, first)
@@ -58,6 +58,14 @@ def check(ctx: Context) -> None:
     differs = metrics.difference(ctx, metrics.result(ctx, other), before, quantity="exact")
     if differs:
         raise _violation(f"after a reset of another instance {differs}, as before")
+
+
+def _batches(ctx: Context) -> Sequence[Batch]:
+    """Two batches that the metric tells apart; any two when its instances do not even repeat."""
+    try:
+        return metrics.contrasting(ctx, 4, 3)
+    except NotApplicable:
+        return sample_of(ctx).grow(4), sample_of(ctx).grow(3, seed=2)
 
 
 def _violation(observed: str) -> Violation:

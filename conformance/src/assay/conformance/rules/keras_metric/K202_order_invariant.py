@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from assay.conformance.context import Context
 from assay.conformance.harness import metrics
-from assay.conformance.harness.samples import sample_of
+from assay.conformance.harness.samples import Batch, sample_of
 from assay.conformance.harness.searching import search
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, Rule, Violation
@@ -34,20 +35,25 @@ def update_state(self, y_true, y_pred, sample_weight=None):
     traits=("order_dependent",),
 )
 
-ROWS, PART = 9, 3
+ROWS = 7
+_WEIGHTS = (1.0, 0.5, 2.0, 0.25, 1.5, 3.0, 0.0)
 
 
 def check(ctx: Context) -> None:
     """Compare orders."""
     ctx.not_applicable_if("order_dependent")
     batch = sample_of(ctx).grow(ROWS)
-    expected = _in_order(ctx, batch, list(range(ROWS)))
+    takes_weights = metrics.takes_weights(ctx)
 
-    def examine(order: list[int]) -> None:
-        differs = metrics.difference(ctx, _in_order(ctx, batch, order), expected)
+    def examine(case: tuple[list[int], int, bool]) -> None:
+        order, size, with_weights = case
+        with_weights &= takes_weights
+        expected = _in_order(ctx, batch, range(ROWS), size, with_weights)
+        differs = metrics.difference(ctx, _in_order(ctx, batch, order, size, with_weights), expected)
         if differs:
             raise Violation(
-                f"with the examples in the order {list(order)}, {differs}, as in the order of the rows",
+                f"with the examples in the order {list(order)}, in batches of {size}"
+                f"{' and with weights' if with_weights else ''}, {differs}, as in the order of the rows",
                 cause="later updates weigh more than earlier ones, or the first batch fixes a threshold",
                 fix="Add sums to the variables; when the order matters by design, declare the trait 'order_dependent'.",
             )
@@ -58,11 +64,19 @@ def check(ctx: Context) -> None:
 def _orders() -> Any:
     from hypothesis import strategies as st
 
-    return st.permutations(range(ROWS))
+    return st.tuples(st.permutations(range(ROWS)), st.integers(2, 5), st.booleans())
 
 
-def _in_order(ctx: Context, batch: Any, order: list[int]) -> metrics.Numbers:
-    return metrics.evaluate(ctx, [batch.take(order[start : start + PART]) for start in range(0, ROWS, PART)])
+def _in_order(ctx: Context, batch: Batch, order: Sequence[int], size: int, weighted: bool) -> metrics.Numbers:
+    """The result of the rows in an order, in batches of a size, of which the last may be smaller."""
+    cuts = [order[start : start + size] for start in range(0, ROWS, size)]
+    parts = [batch.take(rows) for rows in cuts]
+    if not weighted:
+        return metrics.evaluate(ctx, parts)
+    pairs = zip(parts, cuts, strict=True)
+    return metrics.evaluate(
+        ctx, parts, [metrics.row_weights(ctx, part, [_WEIGHTS[row] for row in rows]) for part, rows in pairs]
+    )
 
 
 class _RunningAverage(SoundDeviation):

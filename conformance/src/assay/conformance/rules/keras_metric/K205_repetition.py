@@ -6,7 +6,7 @@ from typing import Any
 
 from assay.conformance.context import Context
 from assay.conformance.harness import metrics
-from assay.conformance.harness.samples import sample_of
+from assay.conformance.harness.searching import search
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, Rule, Violation
 from assay.conformance.specimens import DEVIATION, HIT_RATE, SoundDeviation, SoundHitRate
@@ -31,20 +31,33 @@ self.total.assign_add(tf.reduce_sum(values * sample_weight))
     references=("scikit-learn/scikit-learn#29818",),
 )
 
-_REPEATS = (1, 3, 2, 1)
+_PLAIN = (1, 3, 2, 1)
+_MOST = 6
 
 
 def check(ctx: Context) -> None:
     """Compare weights with repeats."""
     metrics.require_weights(ctx)
-    batch = sample_of(ctx).grow(len(_REPEATS))
-    repeated = batch.take([row for row, count in enumerate(_REPEATS) for _ in range(count)])
-    ones = metrics.row_weights(ctx, repeated, [1.0] * repeated.size)
-    found = metrics.evaluate(ctx, [batch], [metrics.row_weights(ctx, batch, _REPEATS)])
-    differs = metrics.difference(ctx, found, metrics.evaluate(ctx, [repeated], [ones]))
+    _examine(ctx, list(_PLAIN))
+    search(ctx, _repeats, lambda repeats: _examine(ctx, repeats), examples=4)
+
+
+def _repeats() -> Any:
+    from hypothesis import strategies as st
+
+    return st.lists(st.integers(1, 5), min_size=1, max_size=_MOST)
+
+
+def _examine(ctx: Context, repeats: list[int]) -> None:
+    before, batch = metrics.contrasting(ctx, 1, _MOST)
+    batch = batch.take(range(len(repeats)))
+    repeated = batch.take([row for row, count in enumerate(repeats) for _ in range(count)])
+    one, ones = (metrics.row_weights(ctx, rows, [1.0] * rows.size) for rows in (before, repeated))
+    found = metrics.evaluate(ctx, [before, batch], [one, metrics.row_weights(ctx, batch, repeats)])
+    differs = metrics.difference(ctx, found, metrics.evaluate(ctx, [before, repeated], [one, ones]))
     if differs:
         raise Violation(
-            f"with weights {list(_REPEATS)}, {differs}, as with repeated examples",
+            f"after an example of weight 1 and a batch with weights {repeats}, {differs}, as with repeated examples",
             cause="weights are clipped, normalised or bent before they are used",
             fix="Multiply values and counts by the weights as they are given.",
         )

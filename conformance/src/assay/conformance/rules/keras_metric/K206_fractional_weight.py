@@ -6,7 +6,7 @@ from typing import Any
 
 from assay.conformance.context import Context
 from assay.conformance.harness import metrics
-from assay.conformance.harness.samples import sample_of
+from assay.conformance.harness.searching import search
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, Rule, SubjectError, Violation
 from assay.conformance.specimens import DEVIATION, HIT_RATE, SoundDeviation, SoundHitRate
@@ -17,8 +17,8 @@ RULE = Rule(
     level=Level.MUST,
     requirement="Fractional weights count by their value, or are refused; they are never rounded.",
     checks=(
-        "Compares the weights 0.5, 1.5, 2.5 and 0.5 with 1, 3, 5 and 1 copies of the examples. A mean must be the "
-        "same, and a sum half."
+        "Compares weights that are multiples of one half (0.5, 1.5, 2.5 and 0.5, and others that are drawn, for one "
+        "to six examples) with twice as many copies of the examples. A mean must be the same, and a sum half."
     ),
     why=(
         "Weights of class balance and of importance sampling are fractions. A cast to an integer makes 0.5 a zero, and "
@@ -33,24 +33,38 @@ self.total.assign_add(tf.reduce_sum(values * tf.cast(sample_weight, self.dtype))
     modes=(Mode.EAGER,),
 )
 
-_HALVES = (0.5, 1.5, 2.5, 0.5)
+_PLAIN = (1, 3, 5, 1)
+"""Numbers of copies; the weights are half of them."""
+_MOST = 6
 _FACTORS = (1.0, 0.5)
 
 
 def check(ctx: Context) -> None:
     """Compare weights with copies."""
     metrics.require_weights(ctx)
-    batch = sample_of(ctx).grow(len(_HALVES))
+    _examine(ctx, list(_PLAIN))
+    search(ctx, _copies, lambda copies: _examine(ctx, copies), examples=4)
+
+
+def _copies() -> Any:
+    from hypothesis import strategies as st
+
+    return st.lists(st.integers(1, 7), min_size=1, max_size=_MOST)
+
+
+def _examine(ctx: Context, copies: list[int]) -> None:
+    batch = metrics.contrasting(ctx, 1, _MOST)[1].take(range(len(copies)))
+    weights = [count / 2 for count in copies]
     try:
-        found = metrics.evaluate(ctx, [batch], [metrics.row_weights(ctx, batch, _HALVES)])
+        found = metrics.evaluate(ctx, [batch], [metrics.row_weights(ctx, batch, weights)])
     except SubjectError:
         return  # refused
-    repeated = batch.take([row for row, weight in enumerate(_HALVES) for _ in range(int(2 * weight))])
+    repeated = batch.take([row for row, count in enumerate(copies) for _ in range(count)])
     doubled = metrics.evaluate(ctx, [repeated], [metrics.row_weights(ctx, repeated, [1.0] * repeated.size)])
     for name, value in found.items():
         if not any(metrics.agrees(ctx, value, factor * doubled[name]) for factor in _FACTORS):
             raise Violation(
-                f"with weights {list(_HALVES)}, {name} is {metrics.shown(value)}, and with twice as many copies "
+                f"with weights {weights}, {name} is {metrics.shown(value)}, and with twice as many copies "
                 f"{metrics.shown(doubled[name])}; it should be the same, or half of it",
                 cause="weights are rounded, cast to integers, or used as a switch",
                 fix="Keep weights in a floating-point dtype, and multiply values and counts by them.",

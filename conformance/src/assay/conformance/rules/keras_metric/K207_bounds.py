@@ -44,8 +44,10 @@ def check(ctx: Context) -> None:
     if bounds is None:
         raise NotApplicable("The subject declares no trait 'bounds'.")
     sample = sample_of(ctx)
+    new = metrics.result_of_new(ctx)
+    if new is not None:
+        _within(ctx, new, bounds, "before any update")
     metric = metrics.fresh(ctx, steady=False)
-    _within(ctx, metric, bounds, "before any update")
     for size in (1, 3, 9):
         batch = sample.grow(size, seed=size)
         for what, one in (("varied", batch), ("perfect", perfect(batch)), ("wrong", wrong(batch))):
@@ -57,13 +59,13 @@ def check(ctx: Context) -> None:
             alone = metrics.fresh(ctx, steady=False)
             for target in (alone, metric):
                 metrics.update(ctx, target, one, weights)
-                _within(ctx, target, bounds, f"after {size} examples with {what} predictions")
+                _within(ctx, metrics.result(ctx, target), bounds, f"after {size} examples with {what} predictions")
 
 
-def _within(ctx: Context, metric: metrics.Metric, bounds: Any, when: str) -> None:
+def _within(ctx: Context, found: metrics.Numbers, bounds: Any, when: str) -> None:
     low, high = (float(one) for one in bounds)
     room = ctx.tolerance("metrics").absolute
-    for name, value in metrics.result(ctx, metric).items():
+    for name, value in found.items():
         known = value[np.isfinite(value)]
         if known.size and (known.min() < low - room or known.max() > high + room):
             raise Violation(

@@ -10,7 +10,7 @@ from assay.conformance.context import Context
 from assay.conformance.harness import metrics
 from assay.conformance.harness.calls import calling
 from assay.conformance.harness.flavour import precision_policy
-from assay.conformance.harness.samples import Batch, sample_of
+from assay.conformance.harness.samples import Batch
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, Violation
 from assay.conformance.specimens import DEVIATION, HIT_RATE, SoundDeviation, SoundHitRate
@@ -22,8 +22,9 @@ RULE = Rule(
     requirement="Under a float16 policy, with float16 predictions, thousands of updates give the float32 result.",
     checks=(
         "Makes the metric under the policy `mixed_float16` and updates it 4,000 times with four examples and 4,000 "
-        "times with another one, float16 predictions, inside a loop; compares with a metric made under float32 and "
-        "updated with the same numbers in float32. A refusal of float16 is accepted."
+        "times with another one of another result, float16 predictions, inside a loop; compares with a metric made "
+        "under float32 and updated with the same numbers in float32. A refusal of float16 is accepted. "
+        "Counts must go on after 8,192 examples in float32, too."
     ),
     why=(
         "Float16 counts to 2048 and bfloat16 to 256; one more is no more. Mixed precision is a switch of the whole "
@@ -40,12 +41,20 @@ self.total = self.add_weight(name="total", dtype="float32")
 )
 
 UPDATES = 4000
+EXAMPLES = 2**13
+"""A float16 of this size has steps of eight, a bfloat16 of sixty-four."""
 
 
 def check(ctx: Context) -> None:
     """Compare low precision with float32."""
-    sample = sample_of(ctx)
-    half = [sample.grow(4).cast_predictions(np.float16), sample.grow(1, seed=1).cast_predictions(np.float16)]
+    stall = metrics.stalled(ctx, EXAMPLES)
+    if stall is not None:
+        raise Violation(
+            f"after {EXAMPLES:,} examples {stall}, even under float32",
+            cause=f"the count is a {stall.dtype}, or passes through a dtype of 16 bits",
+            fix="Give `add_weight` the dtype float32 or int64.",
+        )
+    half = [batch.cast_predictions(np.float16) for batch in metrics.contrasting(ctx, 4, 1)]
     exact = [batch.cast_predictions(np.float32) for batch in half]
     found = _accumulate(ctx, half, "mixed_float16")
     if found is None:
@@ -88,6 +97,11 @@ class _FollowsThePolicy(SoundHitRate):
         return tf.float16 if dtype == "float16" else tf.float32
 
 
+class _AlwaysHalf(SoundHitRate):
+    def count_dtype(self) -> Any:
+        return tf.float16
+
+
 class _AddsInHalf(SoundDeviation):
     def accumulate(self, values: Any, weights: Any) -> None:
         if tf.keras.mixed_precision.global_policy().compute_dtype == "float16":
@@ -101,5 +115,6 @@ class _AddsInHalf(SoundDeviation):
 MUTANTS = (
     HIT_RATE.replace(factory=_FollowsThePolicy, name="variables follow the policy"),
     DEVIATION.replace(factory=_AddsInHalf, name="adds up in float16"),
+    HIT_RATE.replace(factory=_AlwaysHalf, name="counts in float16 whatever the policy"),
 )
 TWIN = HIT_RATE

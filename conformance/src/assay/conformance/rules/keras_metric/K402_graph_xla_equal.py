@@ -8,7 +8,6 @@ import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness import metrics
 from assay.conformance.harness.metrics import updates
-from assay.conformance.harness.samples import sample_of
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, Rule, Violation
 from assay.conformance.specimens import DEVIATION, HIT_RATE, IOU, SoundDeviation, SoundHitRate
@@ -43,8 +42,7 @@ ROWS = 4
 
 def check(ctx: Context) -> None:
     """Compare a graph with eager calls."""
-    sample = sample_of(ctx)
-    batches = [sample.grow(ROWS, seed=seed) for seed in (0, 1, 2)]
+    batches = metrics.contrasting(ctx, ROWS, ROWS, ROWS)
     expected = ctx.share("eager metric steps", lambda: updates.run_in(ctx, metrics.fresh(ctx), batches, Mode.EAGER))
     found = updates.run_in(ctx, metrics.fresh(ctx), batches, ctx.mode)
     for step, (actual, wanted) in enumerate(zip(found, expected, strict=True)):

@@ -6,7 +6,6 @@ from typing import Any
 
 from assay.conformance.context import Context
 from assay.conformance.harness import metrics
-from assay.conformance.harness.samples import sample_of
 from assay.conformance.model import Level, Mode, Rule, Violation
 from assay.conformance.specimens import DEVIATION, HIT_RATE, IOU, SoundDeviation, SoundHitRate, SoundIoU
 
@@ -39,8 +38,7 @@ def reset_state(self):
 
 def check(ctx: Context) -> None:
     """Compare a metric that was reset with a new one."""
-    sample = sample_of(ctx)
-    first, second = sample.grow(5), sample.grow(3, seed=3)
+    first, second = metrics.contrasting(ctx, 4, 3)
     new = metrics.result_of_new(ctx)
     expected = metrics.evaluate(ctx, [second])
     metric = metrics.fresh(ctx)

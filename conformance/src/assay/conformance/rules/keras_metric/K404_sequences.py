@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness import metrics
-from assay.conformance.harness.samples import Batch, sample_of
+from assay.conformance.harness.samples import Batch
 from assay.conformance.harness.searching import search
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, Rule, Violation
@@ -48,29 +48,28 @@ _PLAIN = (
     ("update 0", "save", "update 1", "result", "restore", "result", "update 1"),
 )
 """The sequences of a resumed job, which are tried first."""
-_LONGEST = 8
+_LONGEST = 10
 
 
 def check(ctx: Context) -> None:
     """Compare random sequences with a list of batches."""
-    sample = sample_of(ctx)
-    batches = (sample.grow(3), sample.grow(2, seed=1))
+    batches = metrics.contrasting(ctx, 4, 3)
 
     def examine(operations: list[str]) -> None:
         _follow(ctx, operations, batches)
 
     for operations in _PLAIN:
         examine(list(operations))
-    search(ctx, _sequences, examine, examples=6)
+    search(ctx, _sequences, examine, examples=15)
 
 
 def _sequences() -> Any:
     from hypothesis import strategies as st
 
-    return st.lists(st.sampled_from(_OPERATIONS), min_size=4, max_size=_LONGEST)
+    return st.lists(st.sampled_from(_OPERATIONS), min_size=1, max_size=_LONGEST)
 
 
-def _follow(ctx: Context, operations: list[str], batches: tuple[Batch, Batch]) -> None:
+def _follow(ctx: Context, operations: list[str], batches: tuple[Batch, ...]) -> None:
     metric = metrics.fresh(ctx)
     counted: list[int] = []
     saved: tuple[list[np.ndarray], list[int]] | None = None

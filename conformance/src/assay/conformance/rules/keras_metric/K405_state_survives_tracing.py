@@ -7,7 +7,6 @@ from typing import Any
 from assay.conformance.context import Context
 from assay.conformance.harness import metrics
 from assay.conformance.harness.metrics import updates
-from assay.conformance.harness.samples import sample_of
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, Rule, Violation
 from assay.conformance.specimens import DEVIATION, HIT_RATE, SoundDeviation, SoundHitRate
@@ -41,8 +40,7 @@ def reset_state(self):
 
 def check(ctx: Context) -> None:
     """Reset and restore around a traced update."""
-    sample = sample_of(ctx)
-    first, second = sample.grow(4), sample.grow(4, seed=1)
+    first, second = metrics.contrasting(ctx, 4, 4)
     metric = metrics.fresh(ctx)
     function = updates.traced(metric)
     metrics.update(ctx, metric, first, function=function)

@@ -18,8 +18,8 @@ RULE = Rule(
     requirement="On several replicas the result, read outside of them, is that of one replica with all examples.",
     checks=(
         "Makes the metric under a mirrored strategy of two replicas, updates it inside `strategy.run` with equal "
-        "parts, then with three examples and one, then with a replica that has none, and compares with one replica. "
-        "A replica without examples may be refused."
+        "parts, then with three examples and one, then with a replica that has none, and compares with one replica; "
+        "the parts have results of their own. A replica without examples may be refused."
     ),
     why=(
         "Each replica has copies of the variables, and reading combines them as the variable declares: summed, "
@@ -44,19 +44,18 @@ _EMPTY = (2, 0)
 def check(ctx: Context) -> None:
     """Compare two replicas with one."""
     ctx.not_applicable_if("order_dependent")
-    sample = sample_of(ctx)
     replicated = metrics.ReplicatedMetric(ctx)
     seen: list[Any] = []
+    filled = iter(metrics.contrasting(ctx, *(size for size in sum((*_PARTS, _EMPTY), ()) if size)))
     for number, sizes in enumerate((*_PARTS, _EMPTY)):
-        batch = sample.grow(sum(sizes), seed=number)
-        parts = [batch.take(range(sizes[0])), batch.take(range(sizes[0], sum(sizes)))]
+        parts = [next(filled) if size else sample_of(ctx).grow(0) for size in sizes]
         try:
             replicated.update(parts)
         except SubjectError:
             if 0 in sizes:
                 return  # said no to a batch without examples
             raise
-        seen.append(batch)
+        seen.append(metrics.joined(parts))
         differs = metrics.difference(ctx, replicated.result(), metrics.evaluate(ctx, seen))
         if differs:
             raise Violation(

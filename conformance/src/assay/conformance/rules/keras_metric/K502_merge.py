@@ -8,7 +8,8 @@ from typing import Any
 from assay.conformance.context import Context
 from assay.conformance.harness import metrics
 from assay.conformance.harness.calls import calling, require
-from assay.conformance.harness.samples import Batch, sample_of
+from assay.conformance.harness.samples import Batch
+from assay.conformance.harness.searching import search
 from assay.conformance.model import Level, Mode, Rule, SubjectError, Violation
 from assay.conformance.specimens import DEVIATION, HIT_RATE, SoundDeviation, SoundHitRate
 
@@ -21,7 +22,8 @@ RULE = Rule(
     checks=(
         "Where the metric offers `merge_state(metrics)`: updates three metrics with a batch each and merges them in "
         "two orders and in two groupings, with a new metric among them, and compares with one metric that saw all "
-        "batches. The metrics that are merged in must stay as they are."
+        "batches. The metrics that are merged in must stay as they are. Further orders and groupings of four metrics "
+        "are drawn."
     ),
     why=(
         "Shards that are evaluated by different workers are merged at the end, in the order in which they finish. "
@@ -47,8 +49,7 @@ def check(ctx: Context) -> None:
     """Merge in several ways."""
     ctx.not_applicable_if("order_dependent")
     require(metrics.make_metric(ctx), "merge_state")
-    sample = sample_of(ctx)
-    batches = [sample.grow(size, seed=size) for size in (4, 3, 5)]
+    batches = metrics.contrasting(ctx, 4, 3, 5)
     expected = metrics.evaluate(ctx, batches)
     one, two, three = (_fed(ctx, batch) for batch in batches)
     before = metrics.result(ctx, two)
@@ -66,6 +67,29 @@ def check(ctx: Context) -> None:
         _same(ctx, three, expected, "merging a new metric")
         _merge(ctx, new, [three])
         _same(ctx, new, expected, "merging into a new metric")
+    search(ctx, _pairings, lambda pairings: _examine(ctx, pairings), examples=5)
+
+
+def _pairings() -> Any:
+    from hypothesis import strategies as st
+
+    return st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=4)
+
+
+def _examine(ctx: Context, pairings: list[tuple[int, int]]) -> None:
+    """Merge four metrics in pairs, and what is left into the first of them; each number is a place among those left."""
+    batches = metrics.contrasting(ctx, 4, 3, 1, 5)
+    left = [(number, _fed(ctx, batch)) for number, batch in enumerate(batches)]
+    done = []
+    for one, other in [*pairings, *[(0, 1)] * len(batches)]:
+        one, other = one % len(left), other % len(left)
+        if one == other:
+            continue
+        (into, metric), (merged, its_metric) = left[one], left[other]
+        _merge(ctx, metric, [its_metric])
+        done.append(f"{merged} into {into}")
+        del left[other]
+    _same(ctx, left[0][1], metrics.evaluate(ctx, batches), f"merging metric {', '.join(done)}")
 
 
 def _fed(ctx: Context, batch: Batch) -> metrics.Metric:

@@ -9,7 +9,6 @@ from typing import Any
 from assay.conformance.context import Context
 from assay.conformance.harness import metrics
 from assay.conformance.harness.calls import calling
-from assay.conformance.harness.samples import sample_of
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, Rule, Violation
 from assay.conformance.specimens import DEVIATION, HIT_RATE, IOU, SoundDeviation, SoundHitRate, SoundIoU
@@ -42,8 +41,7 @@ def update_state(self, y_true, y_pred, sample_weight=None):
 
 def check(ctx: Context) -> None:
     """Save, restore, go on."""
-    sample = sample_of(ctx)
-    first, second = sample.grow(5), sample.grow(3, seed=4)
+    first, second = metrics.contrasting(ctx, 4, 3)
     saved, restored = metrics.fresh(ctx), metrics.fresh(ctx)
     metrics.update(ctx, saved, first)
     if len(restored.variables) != len(saved.variables):
