@@ -18,6 +18,8 @@ FULL_SCALE = np.float32(255.5)
 # The signature of a PNG file and the head of its first chunk, then width and height as big-endian uint32.
 PNG_SIZE = struct.Struct(">16xII")
 FIGURE_DPI = 100
+# Of zlib's levels: files as small as with the default of `tf.io.encode_png` (6), in half the time.
+COMPRESSION = 4
 
 
 def images_of(path: str, value: Any, max_outputs: int) -> np.ndarray:
@@ -51,9 +53,9 @@ def images_of(path: str, value: Any, max_outputs: int) -> np.ndarray:
 
 
 def write_images(tag: str, images: np.ndarray, *, step: Any) -> None:
-    """Write uint8 images `[n, height, width, channels]` with the default writer, as `tf.summary.image` would."""
+    """Write uint8 images `[n, height, width, channels]` with the default writer: the pixels of `tf.summary.image`."""
     _, height, width, _ = images.shape
-    encoded = tensorflow().io.encode_png(images).numpy() if len(images) else ()
+    encoded = tensorflow().io.encode_png(images, compression=COMPRESSION).numpy() if len(images) else ()
     _write_encoded(tag, width, height, [bytes(image) for image in encoded], step)
 
 

@@ -48,8 +48,8 @@ def image_kind(*, max_outputs: int, image_summary_fn: Callable[..., Any] | None 
 
     Args:
         max_outputs: The most images of a batch that are written.
-        image_summary_fn: Called as `tf.summary.image` is, with the images as uint8. None writes what
-            `tf.summary.image` writes, faster.
+        image_summary_fn: Called as `tf.summary.image` is, with the images as uint8. None writes the
+            same pixels, faster.
 
     Raises:
         ValueError: If `max_outputs` is not a positive integer.
