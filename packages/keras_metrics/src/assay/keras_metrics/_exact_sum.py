@@ -7,6 +7,7 @@ are multiples of 2^-20 are therefore exact up to 2^43 (8.8e12), any others to wi
 remainder. Both variables are plain sums, so replicas, `merge_state` and checkpoints need nothing special.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -39,19 +40,48 @@ class ExactSum(tf.Module):
             terms: Tensor of any shape: bool, integer or float. Not-finite terms make the sum not finite.
         """
         if not terms.dtype.is_floating:
-            count = tf.reduce_sum(tf.cast(terms, tf.int64))
-            self.units.assign_add(count * UNITS_PER_ONE)
+            self.add_counts(tf.reduce_sum(tf.cast(terms, tf.int64)))
             return
-        terms = tf.cast(terms, tf.float32)
-        exact = tf.abs(terms) < LARGEST_EXACT_TERM
-        scaled = tf.where(exact, terms, tf.zeros_like(terms)) * UNITS_PER_ONE
-        whole = tf.round(scaled)
-        remainder = tf.where(exact, (scaled - whole) / UNITS_PER_ONE, terms)
-        self.units.assign_add(tf.reduce_sum(tf.cast(whole, tf.int64)))
+        units, remainder = in_units(terms)
+        self.units.assign_add(tf.reduce_sum(units))
         self.remainder.assign_add(tf.reduce_sum(remainder))
+
+    def add_counts(self, counts: Any) -> None:
+        """Add whole numbers of the shape of the sum.
+
+        Args:
+            counts: int32 or int64 of the shape of the sum.
+        """
+        self.units.assign_add(tf.cast(counts, tf.int64) * UNITS_PER_ONE)
 
     def value(self, dtype: Any = tf.float32) -> Any:
         """The sum as a float tensor of its shape."""
-        dtype = tf.float64 if tf.as_dtype(dtype) == tf.float64 else tf.float32
-        units = tf.cast(tf.convert_to_tensor(self.units), dtype)
-        return units / UNITS_PER_ONE + tf.cast(tf.convert_to_tensor(self.remainder), dtype)
+        return self.combined(lambda part: part, dtype)
+
+    def combined(self, function: Callable[[Any], Any], dtype: Any = tf.float32) -> Any:
+        """A linear function of the sum, computed before anything is rounded to a float.
+
+        Args:
+            function: Takes and returns tensors; called with the units (int64) and with the remainder (float32).
+            dtype: Dtype of the result: float64, or float32 for any other.
+        """
+        units, remainder = (tf.convert_to_tensor(part) for part in (self.units, self.remainder))
+        return as_number(function(units), function(remainder), dtype)
+
+
+def in_units(terms: Any) -> tuple[Any, Any]:
+    """Split float terms into whole units of 2^-20 (int64) and what is left (float32), both of the shape of the terms.
+
+    A term that is too large for an exact sum, infinite or NaN is all remainder.
+    """
+    terms = tf.cast(terms, tf.float32)
+    exact = tf.abs(terms) < LARGEST_EXACT_TERM
+    scaled = tf.where(exact, terms, tf.zeros_like(terms)) * UNITS_PER_ONE
+    whole = tf.round(scaled)
+    return tf.cast(whole, tf.int64), tf.where(exact, (scaled - whole) / UNITS_PER_ONE, terms)
+
+
+def as_number(units: Any, remainder: Any, dtype: Any = tf.float32) -> Any:
+    """Units (int64) and their remainder (float32) as one float tensor: float64, or float32 for any other dtype."""
+    dtype = tf.float64 if tf.as_dtype(dtype) == tf.float64 else tf.float32
+    return tf.cast(units, dtype) / UNITS_PER_ONE + tf.cast(remainder, dtype)
