@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from assay.conformance.pytest_plugin.checks import RuleCheck
+    from assay.conformance.pytest_plugin.checks import RuleCheck, SubjectRun
 
 _SUITE = "_assay_conformance_suite"
+_RUNS = pytest.StashKey["list[SubjectRun]"]()
 _CHECKS = pytest.StashKey["dict[pytest.Item, RuleCheck]"]()
 
 
@@ -105,6 +106,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             found[item] = check
             check.run.checks.append(check)
             check.run.pending += 1
+    session.config.stash[_RUNS] = list({id(check.run): check.run for check in found.values()}.values())
     if not session.config.option.collectonly:
         configure_for(found.values())
 
@@ -123,7 +125,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         check.item = None
         check.run.pending -= 1
         following = checks.get(nextitem) if nextitem is not None else None
-        _release(list(checks.values()), following, is_worker=hasattr(item.config, "workerinput"))
+        _release(item.config.stash[_RUNS], following, is_worker=hasattr(item.config, "workerinput"))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -150,11 +152,11 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         write_summary(terminalreporter, reports)
 
 
-def _release(checks: list[RuleCheck], following: RuleCheck | None, *, is_worker: bool) -> None:
+def _release(runs: list[SubjectRun], following: RuleCheck | None, *, is_worker: bool) -> None:
     """Free the runs that no test needs any more.
 
     A worker of xdist does not know which tests it will get, so it keeps those of the next test only.
     """
-    for run in {id(check.run): check.run for check in checks}.values():
+    for run in runs:
         if run.pending == 0 or (is_worker and (following is None or run is not following.run)):
             run.release()

@@ -162,12 +162,14 @@ class RuleCheck:
         expectations = [one for one in self.run.settings.expectations if one.speaks_of(result)]
         results = [result]
         found = _applied(results, expectations)
+        if found.result.outcome is not Outcome.UNEXPECTED_PASS:
+            return found
         for peer in sorted(self.peers, key=lambda peer: peer.run is not self.run):
-            if found.result.outcome is not Outcome.UNEXPECTED_PASS:
-                break
             if peer is not self and any(one.speaks_of(peer._about()) for one in expectations) and peer._reachable():
                 results.append(peer.run.result(peer.entry, peer.mode))
                 found = _applied(results, expectations)
+            if found.result.outcome is not Outcome.UNEXPECTED_PASS:
+                break
         return found
 
     def _reachable(self) -> bool:

@@ -53,4 +53,5 @@ def _counted(results: list[Mapping[str, str]]) -> str:
     ran = {words["assay_rule"] for words in results}
     targets = {(words["assay_kind"], words["assay_target"]) for words in results}
     promised = {entry.rule.id for kind, target in targets for entry in promised_rules(Kind(kind), Target(target))}
-    return f"{len(ran)} of {len(promised)} rules, {len(results)} results: {', '.join(named)}"
+    noun = "result" if len(results) == 1 else "results"
+    return f"{len(ran)} of {len(promised)} rules, {len(results)} {noun}: {', '.join(named)}"
