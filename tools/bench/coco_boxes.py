@@ -30,6 +30,12 @@ MOST_OBJECTS = 60
 
 Batch = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 
+Make = Callable[[int], Callable[[], dict[str, float]]]
+"""Makes what is measured, for so many images; what it does itself is not measured."""
+
+Evaluators = dict[str, tuple[str, Make]]
+"""Name to the module that it needs, and to what makes it."""
+
 
 def batches(images: int) -> list[Batch]:
     """Batches as a model and an input pipeline give them, padded, float32; the same ones every time."""
@@ -133,13 +139,19 @@ def with_faster_coco_eval(images: int) -> Callable[[], dict[str, float]]:
 
 
 def _on_lists(coco: Any, scorer: Any, images: int) -> Callable[[], dict[str, float]]:
-    truth, found = _lists(images)
+    return on_lists(coco, scorer, *lists(images), "bbox")
+
+
+def on_lists(
+    coco: Any, scorer: Any, truth: dict[str, Any], found: list[dict[str, Any]], kind: str
+) -> Callable[[], dict[str, float]]:
+    """Evaluation of data in COCO's format with classes that work as pycocotools' do."""
 
     def run() -> dict[str, float]:
         index = coco()
         index.dataset = truth
         index.createIndex()
-        evaluation = scorer(index, index.loadRes(found), "bbox")
+        evaluation = scorer(index, index.loadRes(found), kind)
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
@@ -148,7 +160,7 @@ def _on_lists(coco: Any, scorer: Any, images: int) -> Callable[[], dict[str, flo
     return run
 
 
-def _lists(images: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def lists(images: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The same data in COCO's format."""
     annotations: list[dict[str, Any]] = []
     found: list[dict[str, Any]] = []
@@ -183,7 +195,7 @@ def _xywh(box: Any) -> list[float]:
     return [left, top, right - left, bottom - top]
 
 
-EVALUATORS: dict[str, tuple[str, Callable[[int], Callable[[], dict[str, float]]]]] = {
+EVALUATORS: Evaluators = {
     "assay": ("assay.python_metrics", with_assay),
     "pycocotools": ("pycocotools", with_pycocotools),
     "faster-coco-eval": ("faster_coco_eval", with_faster_coco_eval),
@@ -191,10 +203,10 @@ EVALUATORS: dict[str, tuple[str, Callable[[int], Callable[[], dict[str, float]]]
 }
 
 
-def measure(name: str, images: int) -> dict[str, float]:
+def measure(make: Make, images: int) -> dict[str, float]:
     """CPU seconds, MiB added and AP of one evaluator, in this process; it should be a fresh one."""
     with contextlib.redirect_stdout(io.StringIO()):
-        run = EVALUATORS[name][1](images)
+        run = make(images)
         before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
         results = run()
         seconds = time.process_time() - started
@@ -202,34 +214,41 @@ def measure(name: str, images: int) -> dict[str, float]:
     return {"seconds": seconds, "MiB": added / 1024, "AP": float(results["AP"])}
 
 
-def in_a_process(name: str, images: int) -> dict[str, float]:
+def in_a_process(module: str, name: str, images: int) -> dict[str, float]:
     """The same in a process of its own."""
-    command = [sys.executable, "-m", "tools.bench.coco_boxes", "--run", name, "--images", str(images)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    command = [sys.executable, "-m", module, "--run", name, "--images", str(images)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def main() -> None:
-    """Print the comparison, and how the time grows with the number of images."""
-    names = [name for name, (module, _) in EVALUATORS.items() if importlib.util.find_spec(module)]
-    missing = [name for name in EVALUATORS if name not in names]
+def compare(module: str, title: str, evaluators: Evaluators, images: int) -> None:
+    """Print CPU seconds, ratios to the first evaluator and memory of those whose modules are installed."""
+    names = [name for name, (needed, _) in evaluators.items() if importlib.util.find_spec(needed)]
     rounds: list[dict[str, dict[str, float]]] = []
     for number in range(ROUNDS):
-        rounds.append({name: in_a_process(name, IMAGES) for name in (names if number % 2 == 0 else names[::-1])})
-    print(f"Boxes, {IMAGES} images, {IMAGES * DETECTIONS_AN_IMAGE} detections, CPU seconds (median of {ROUNDS})")
+        order = names if number % 2 == 0 else names[::-1]
+        rounds.append({name: in_a_process(module, name, images) for name in order})
+    print(f"{title}, CPU seconds (median of {ROUNDS})")
     for name in names:
         seconds = [one[name]["seconds"] for one in rounds]
-        ratios = [one[name]["seconds"] / one["assay"]["seconds"] for one in rounds]
+        ratios = [one[name]["seconds"] / one[names[0]]["seconds"] for one in rounds]
         added = statistics.median(one[name]["MiB"] for one in rounds)
         print(
             f"  {name:<17} {statistics.median(seconds):7.2f} s   {statistics.median(ratios):6.1f} x   {added:7.0f} MiB"
             f"   AP {rounds[0][name]['AP']:.12f}   (rounds: {' '.join(f'{ratio:.1f}' for ratio in ratios)})"
         )
+    missing = [name for name in evaluators if name not in names]
     if missing:
         print(f"  not installed: {', '.join(missing)}")
+
+
+def main() -> None:
+    """Print the comparison, and how the time grows with the number of images."""
+    title = f"Boxes, {IMAGES} images, {IMAGES * DETECTIONS_AN_IMAGE} detections"
+    compare("tools.bench.coco_boxes", title, EVALUATORS, IMAGES)
     print("Growth of assay")
     for images in GROWTH:
-        one = in_a_process("assay", images)
+        one = in_a_process("tools.bench.coco_boxes", "assay", images)
         each = one["seconds"] / images * 1e6
         print(f"  {images:6d} images   {one['seconds']:6.2f} s   {each:6.1f} us an image   {one['MiB']:6.0f} MiB")
 
@@ -240,6 +259,6 @@ if __name__ == "__main__":
     parser.add_argument("--images", type=int, default=IMAGES)
     arguments = parser.parse_args()
     if arguments.run:
-        print(json.dumps(measure(arguments.run, arguments.images)))
+        print(json.dumps(measure(EVALUATORS[arguments.run][1], arguments.images)))
     else:
         main()

@@ -1,14 +1,17 @@
 """Groundtruth from a file in COCO's JSON format."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from assay.python_metrics.coco import rle
 from assay.python_metrics.coco.fields import Columns, ImageId, image_id
+from assay.python_metrics.coco.masks import of_annotation
+from assay.python_metrics.coco.runs import Runs, joined
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,14 +22,18 @@ class Annotations:
         index: Image id to the index of the image in the file.
         categories: Sorted category ids.
         names: Category id to name; the id as text where the file has no name.
+        sizes: `[images, 2]` height and width of the images, int64; 0 where the file does not say.
         objects: Columns row (the index of the image), category, box (x, y, width, height), area, crowd, in the order of
-            the file.
+            the file; with keypoints points (x, y) and labelled.
+        masks: Masks of the objects, when they were asked for.
     """
 
     index: dict[ImageId, int]
     categories: tuple[int, ...]
     names: dict[int, str]
+    sizes: np.ndarray
     objects: Columns
+    masks: Runs
 
     def known_as(self, identity: ImageId) -> ImageId:
         """The id that the file has for an image; what is given may be the text of a number, or the reverse.
@@ -41,23 +48,25 @@ class Annotations:
         raise ValueError(f"The image {identity!r} is not in the annotation file, which has {known} and others.")
 
 
-def load(path: str | PathLike[str]) -> Annotations:
+def load(path: str | PathLike[str], *, with_masks: bool = False, num_keypoints: int = 0) -> Annotations:
     """Read a file.
 
     Args:
         path: JSON with `images`, `annotations` and `categories`.
+        with_masks: Whether to read `segmentation`.
+        num_keypoints: How many `keypoints` each annotation has; 0 not to read them.
 
     Raises:
         ValueError: If a section or a required key is missing.
     """
     content = json.loads(Path(path).read_text())
     try:
-        return parse(content)
+        return parse(content, with_masks=with_masks, num_keypoints=num_keypoints)
     except KeyError as error:
         raise ValueError(f"The annotation file {str(path)!r} lacks {error.args[0]!r}.") from error
 
 
-def parse(content: Mapping[str, Any]) -> Annotations:
+def parse(content: Mapping[str, Any], *, with_masks: bool, num_keypoints: int) -> Annotations:
     """Turn the content of a file into columns."""
     index = {image_id(image["id"], "'id' of an image"): number for number, image in enumerate(content["images"])}
     categories = {int(category["id"]): category for category in content["categories"]}
@@ -72,7 +81,25 @@ def parse(content: Mapping[str, Any]) -> Annotations:
         "crowd": np.array([bool(one.get("iscrowd", 0)) for one in annotations], bool),
     }
     names = {identity: str(category.get("name", identity)) for identity, category in categories.items()}
-    return Annotations(index, tuple(sorted(categories)), names, objects)
+    sizes = np.array([[image.get("height", 0), image.get("width", 0)] for image in content["images"]], np.int64)
+    sizes = sizes.reshape(-1, 2)
+    if num_keypoints:
+        objects |= _keypoints(annotations, num_keypoints)
+    masks = _masks(annotations, sizes[objects["row"]]) if with_masks else joined([])
+    return Annotations(index, tuple(sorted(categories)), names, sizes, objects, masks)
+
+
+def _keypoints(annotations: Sequence[Mapping[str, Any]], count: int) -> Columns:
+    triples = np.array([one["keypoints"] for one in annotations], np.float64).reshape(len(annotations), -1, 3)
+    if triples.shape[1] != count and len(annotations):
+        raise ValueError(f"Annotations must have {count} keypoints, one for each sigma. Received: {triples.shape[1]}.")
+    triples = triples.reshape(-1, count, 3)
+    return {"points": triples[..., :2], "labelled": triples[..., 2] > 0}
+
+
+def _masks(annotations: Sequence[Mapping[str, Any]], sizes: np.ndarray) -> Runs:
+    pairs = zip(annotations, sizes.tolist(), strict=True)
+    return rle.decode([of_annotation(one["segmentation"], *size) for one, size in pairs], sizes)
 
 
 def _number(identity: ImageId) -> ImageId:

@@ -19,7 +19,7 @@ metric.result()["AP"]  # 1.0, but for the rounding that COCO's formula has
 ```
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike, fspath
 from typing import Any, Literal
 
@@ -27,16 +27,18 @@ import numpy as np
 from assay.python_metrics._host_metric import BaseHostMetric
 from assay.python_metrics.coco import fields, reference, vectorized
 from assay.python_metrics.coco.annotations import Annotations, load
-from assay.python_metrics.coco.fields import Batch, Side, rows_by_id
+from assay.python_metrics.coco.fields import Batch, Columns, Side, rows_by_id
+from assay.python_metrics.coco.keypoints import COCO_SIGMAS
+from assay.python_metrics.coco.masks import MaskFormat, listed
 from assay.python_metrics.coco.progress import Progress, to_stderr
-from assay.python_metrics.coco.protocol import Kind, protocol
+from assay.python_metrics.coco.protocol import Kind, Protocol, protocol
 from assay.python_metrics.coco.question import Curves
+from assay.python_metrics.coco.runs import Runs, joined
 from assay.python_metrics.coco.scene import Scene, lay_out
 from assay.python_metrics.coco.store import Store
 from assay.python_metrics.coco.summarize import summarize, summarize_categories
 
 REQUIRED_GROUNDTRUTHS = (fields.SOURCE_ID, fields.COUNT, fields.BOXES, fields.CLASSES)
-OPTIONAL_GROUNDTRUTHS = (fields.CROWDS, fields.AREAS)
 REQUIRED_PREDICTIONS = (fields.SOURCE_ID, fields.COUNT, fields.FOUND_BOXES, fields.FOUND_CLASSES, fields.SCORES)
 
 Engine = Literal["auto", "vectorized", "pycocotools"]
@@ -115,10 +117,15 @@ class COCOEvaluator(BaseHostMetric):
     def __init__(
         self,
         annotation_file: str | PathLike[str] | None = None,
+        include_mask: bool = False,
         *,
+        include_keypoint: bool = False,
         need_rescale_bboxes: bool = True,
+        need_rescale_keypoints: bool = False,
         per_category_metrics: bool = False,
         max_num_eval_detections: int = 100,
+        kpt_oks_sigmas: Sequence[float] | None = None,
+        mask_format: MaskFormat = "auto",
         engine: Engine = "auto",
         duplicates: Duplicates = "first",
         category_names: Mapping[int, str] | None = None,
@@ -127,22 +134,37 @@ class COCOEvaluator(BaseHostMetric):
     ) -> None:
         _check("engine", engine, tuple(ENGINES))
         _check("duplicates", duplicates, ("first", "error"))
+        _check("mask_format", mask_format, ("auto", "box", "image"))
         if isinstance(max_num_eval_detections, bool) or not isinstance(max_num_eval_detections, int | np.integer):
             raise ValueError(f"`max_num_eval_detections` must be an integer. Received: {max_num_eval_detections!r}.")
         if max_num_eval_detections < 1:
             raise ValueError(f"`max_num_eval_detections` must be at least 1. Received: {max_num_eval_detections!r}.")
-        self._annotations: Annotations | None = load(annotation_file) if annotation_file else None
+        self._sigmas = tuple(float(sigma) for sigma in (kpt_oks_sigmas or COCO_SIGMAS)) if include_keypoint else ()
+        if not all(sigma > 0 for sigma in self._sigmas):
+            raise ValueError(f"`kpt_oks_sigmas` must be positive. Received: {self._sigmas}.")
+        self._annotations: Annotations | None = None
+        if annotation_file:
+            self._annotations = load(annotation_file, with_masks=include_mask, num_keypoints=len(self._sigmas))
         self._options: dict[str, Any] = {
             "annotation_file": fspath(annotation_file) if annotation_file else None,
+            "include_mask": bool(include_mask),
+            "include_keypoint": bool(include_keypoint),
             "need_rescale_bboxes": bool(need_rescale_bboxes),
+            "need_rescale_keypoints": bool(need_rescale_keypoints) and bool(include_keypoint),
             "max_num_eval_detections": int(max_num_eval_detections),
+            "kpt_oks_sigmas": self._sigmas,
+            "mask_format": mask_format,
             "duplicates": duplicates,
         }
         self._per_category = bool(per_category_metrics)
         self._evaluate = ENGINES[engine]
         self._names = {**(self._annotations.names if self._annotations else {}), **(category_names or {})}
         self._progress = progress
-        self._kinds = (Kind.BOXES,)
+        self._kinds = (
+            Kind.BOXES,
+            *([Kind.MASKS] if include_mask else []),
+            *([Kind.KEYPOINTS] if include_keypoint else []),
+        )
         super().__init__(name=name)
 
     def options(self) -> dict[str, Any]:
@@ -151,7 +173,8 @@ class COCOEvaluator(BaseHostMetric):
 
     def reset_state(self) -> None:
         """Forget all batches; the annotation file stays."""
-        self._store = Store(refuse_duplicates=self._options["duplicates"] == "error")
+        refuse = self._options["duplicates"] == "error"
+        self._store = Store(refuse_duplicates=refuse, num_keypoints=len(self._sigmas))
 
     def update_state(self, groundtruths: Mapping[str, Any] | None, predictions: Mapping[str, Any]) -> None:
         """Add a batch; on an error the state is as it was.
@@ -167,38 +190,87 @@ class COCOEvaluator(BaseHostMetric):
             ValueError: If a field cannot be used, or the two sides are not about the same images.
             DuplicateImageError: If an image came before, with `duplicates="error"`.
         """
-        info = (fields.IMAGE_INFO,) if self._options["need_rescale_bboxes"] else ()
         truth: dict[str, np.ndarray] = {}
+        required, optional = self._prediction_fields()
+        found = self._fields("predictions", _with_listed(predictions, fields.FOUND_MASKS), required, optional)
         if self._annotations is None:
             given = {} if groundtruths is None else groundtruths
-            truth = self._fields("groundtruths", given, REQUIRED_GROUNDTRUTHS, OPTIONAL_GROUNDTRUTHS)
-        self.update(truth, self._fields("predictions", predictions, (*REQUIRED_PREDICTIONS, *info), ()))
+            truth = self._fields(
+                "groundtruths",
+                _with_listed(given, fields.MASKS),
+                self._groundtruth_fields(),
+                (fields.CROWDS, fields.AREAS),
+            )
+        self.update(truth, found)
 
     def update(self, groundtruths: dict[str, np.ndarray], predictions: dict[str, np.ndarray]) -> None:
         """Add a batch of arrays."""
         found = Side("predictions", predictions, slots=fields.FOUND_CLASSES)
-        scale = found.scale() if self._options["need_rescale_bboxes"] else None
-        detections = {
-            "row": found.rows,
-            "category": found.classes(fields.FOUND_CLASSES),
-            "box": found.boxes(fields.FOUND_BOXES, scale),
-            "score": found.values(fields.SCORES),
-        }
         if self._annotations is not None:
             ids = [self._annotations.known_as(identity) for identity in found.ids]
-            self._store.add(Batch(ids, _nothing(self._store), detections))
+            sizes = self._annotations.sizes[[self._annotations.index[identity] for identity in ids]].reshape(-1, 2)
+            detections, masks = self._detections(found, sizes)
+            self._store.add(Batch(ids, sizes, _nothing(self._store), detections, joined([]), masks))
             return
         truth = Side("groundtruths", groundtruths, slots=fields.CLASSES)
-        boxes = truth.boxes(fields.BOXES)
+        row = rows_by_id(truth.ids, found.ids)
+        sizes = truth.sizes() if self._options["include_mask"] else np.zeros((len(truth.ids), 2), np.int64)
+        objects, object_masks = self._objects(truth, sizes)
+        detections, found_masks = self._detections(found, sizes[row])
+        detections["row"] = row[found.rows]
+        self._store.add(Batch(truth.ids, sizes, objects, detections, object_masks, found_masks))
+
+    def _groundtruth_fields(self) -> tuple[str, ...]:
+        """The fields that groundtruths need."""
+        with_masks = (fields.HEIGHT, fields.WIDTH, fields.MASKS) if self._options["include_mask"] else ()
+        with_keypoints = (fields.KEYPOINTS,) if self._options["include_keypoint"] else ()
+        return (*REQUIRED_GROUNDTRUTHS, *with_masks, *with_keypoints)
+
+    def _prediction_fields(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The fields that predictions need, and those that they may have."""
+        rescale = self._options["need_rescale_bboxes"] or self._options["need_rescale_keypoints"]
+        with_info = (fields.IMAGE_INFO,) if rescale else ()
+        with_masks = (fields.FOUND_MASKS,) if self._options["include_mask"] else ()
+        with_keypoints = (fields.FOUND_KEYPOINTS,) if self._options["include_keypoint"] else ()
+        outer = (fields.OUTER_BOXES,) if self._options["include_mask"] else ()
+        return (*REQUIRED_PREDICTIONS, *with_info, *with_masks, *with_keypoints), outer
+
+    def _objects(self, truth: Side, sizes: np.ndarray) -> tuple[Columns, Runs]:
+        """Columns and masks of the objects of a batch."""
+        boxes, masks = truth.boxes(fields.BOXES), joined([])
+        area = boxes[:, 2] * boxes[:, 3]
+        if self._options["include_mask"]:
+            masks = truth.masks(fields.MASKS, sizes, None, "image")
+            area = masks.areas()
         objects = {
             "row": truth.rows,
             "category": truth.classes(fields.CLASSES),
             "box": boxes,
-            "area": truth.values(fields.AREAS) if fields.AREAS in groundtruths else boxes[:, 2] * boxes[:, 3],
-            "crowd": truth.flags(fields.CROWDS) if fields.CROWDS in groundtruths else np.zeros(len(boxes), bool),
+            "area": truth.values(fields.AREAS) if fields.AREAS in truth.fields else area,
+            "crowd": truth.flags(fields.CROWDS) if fields.CROWDS in truth.fields else np.zeros(len(boxes), bool),
         }
-        detections["row"] = rows_by_id(truth.ids, found.ids)[found.rows]
-        self._store.add(Batch(truth.ids, objects, detections))
+        if self._options["include_keypoint"]:
+            objects["points"], objects["labelled"] = truth.points(fields.KEYPOINTS, len(self._sigmas))
+        return objects, masks
+
+    def _detections(self, found: Side, sizes: np.ndarray) -> tuple[Columns, Runs]:
+        """Columns and masks of the detections of a batch."""
+        scale = found.scale() if fields.IMAGE_INFO in found.fields else None
+        box_scale = scale if self._options["need_rescale_bboxes"] else None
+        boxes, masks = found.boxes(fields.FOUND_BOXES, box_scale), joined([])
+        if self._options["include_mask"]:
+            around = found.boxes(fields.OUTER_BOXES, box_scale) if fields.OUTER_BOXES in found.fields else boxes
+            masks = found.masks(fields.FOUND_MASKS, sizes, around, self._options["mask_format"])
+        detections = {
+            "row": found.rows,
+            "category": found.classes(fields.FOUND_CLASSES),
+            "box": boxes,
+            "score": found.values(fields.SCORES),
+        }
+        if self._options["include_keypoint"]:
+            point_scale = scale if self._options["need_rescale_keypoints"] else None
+            detections["points"], _ = found.points(fields.FOUND_KEYPOINTS, len(self._sigmas), point_scale)
+        return detections, masks
 
     def merge(self, other: "COCOEvaluator") -> None:
         """Add the images of another evaluator."""
@@ -225,7 +297,7 @@ class COCOEvaluator(BaseHostMetric):
         """Precision and recall over all thresholds, categories, area ranges and limits.
 
         Args:
-            kind: "bbox".
+            kind: "bbox"; "segm" with masks; "keypoints" with keypoints.
 
         Raises:
             ValueError: If the evaluator does not evaluate this kind.
@@ -234,9 +306,9 @@ class COCOEvaluator(BaseHostMetric):
         return self._evaluate(self._scene(), self._protocol(Kind(kind)), Progress(self._told), all_limits=True)
 
     def _scene(self) -> Scene:
-        return lay_out(self._store, self._annotations)
+        return lay_out(self._store, self._annotations, self._sigmas)
 
-    def _protocol(self, kind: Kind) -> Any:
+    def _protocol(self, kind: Kind) -> Protocol:
         return protocol(kind, self._options["max_num_eval_detections"])
 
     def _told(self, what: str, share: float) -> None:
@@ -247,6 +319,13 @@ class COCOEvaluator(BaseHostMetric):
 def _check(option: str, value: object, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise ValueError(f"`{option}` must be one of {list(allowed)}. Received: {value!r}.")
+
+
+def _with_listed(side: Any, field: str) -> Any:
+    """A side whose field of masks, if it is a list of lists, is one array of objects."""
+    if not isinstance(side, Mapping) or field not in side:
+        return side
+    return {**side, field: listed(side[field])}
 
 
 def _nothing(store: Store) -> dict[str, np.ndarray]:

@@ -1,9 +1,11 @@
 """Reads the fields of a batch: checks all of them, and takes the rows that count out of their padding."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
+from assay.python_metrics.coco.masks import MaskFormat, to_runs
+from assay.python_metrics.coco.runs import Runs
 
 SOURCE_ID = "source_id"
 HEIGHT, WIDTH = "height", "width"
@@ -11,6 +13,8 @@ COUNT = "num_detections"
 BOXES, CLASSES, AREAS, CROWDS = "boxes", "classes", "areas", "is_crowds"
 FOUND_BOXES, FOUND_CLASSES, SCORES = "detection_boxes", "detection_classes", "detection_scores"
 IMAGE_INFO = "image_info"
+MASKS, FOUND_MASKS, OUTER_BOXES = "masks", "detection_masks", "detection_outer_boxes"
+KEYPOINTS, FOUND_KEYPOINTS = "keypoints", "detection_keypoints"
 
 Fields = Mapping[str, np.ndarray]
 ImageId = int | str
@@ -23,13 +27,20 @@ class Batch:
 
     Attributes:
         ids: The ids of the images.
-        objects: Columns of the groundtruth objects: row, category, box (x, y, width, height), area, crowd.
-        detections: Columns of the detections: row, category, box, score.
+        sizes: `[batch, 2]` height and width of the images in pixels, int64; 0 where nothing depends on them.
+        objects: Columns of the groundtruth objects: row, category, box (x, y, width, height), area, crowd; with
+            keypoints points (x, y) and labelled.
+        detections: Columns of the detections: row, category, box, score; with keypoints points.
+        object_masks: Masks of the objects; none of them when masks are not compared.
+        found_masks: Masks of the detections, likewise.
     """
 
     ids: list[ImageId]
-    objects: Columns = field(default_factory=dict)
-    detections: Columns = field(default_factory=dict)
+    sizes: np.ndarray
+    objects: Columns
+    detections: Columns
+    object_masks: Runs
+    found_masks: Runs
 
 
 class Side:
@@ -99,6 +110,49 @@ class Side:
             boxes /= np.tile(scale, 2)[self.rows]
         top, left, bottom, right = boxes.T
         return np.stack([left, top, right - left, bottom - top], axis=1)
+
+    def points(self, name: str, count: int, scale: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """The used slots of a field of keypoints `y, x`, and which of them there are.
+
+        Args:
+            name: Name of the field.
+            count: How many keypoints each has.
+            scale: `[batch, 2]`: what the coordinates (y, x) of each image are divided by.
+
+        Returns:
+            The points `x, y`, `[n, count, 2]` float64, zeros where there is none, and `[n, count]` bool. A point that
+            is NaN, or at the origin, is none.
+        """
+        points = self._slots(name, (count, 2)).astype(np.float64)
+        there = np.isfinite(points).all(axis=2) & (points != 0).any(axis=2)
+        points = np.where(there[..., None], points, 0.0)
+        if scale is not None:
+            points /= scale[self.rows][:, None]
+        return points[..., ::-1], there
+
+    def masks(self, name: str, sizes: np.ndarray, boxes: np.ndarray | None, mask_format: MaskFormat) -> Runs:
+        """The used slots of a field of masks.
+
+        Args:
+            name: Name of the field.
+            sizes: `[batch, 2]` height and width of the images.
+            boxes: `[n, 4]` boxes of the used slots, when masks may be for their boxes.
+            mask_format: What arrays are.
+        """
+        array = self.fields[name]
+        if array.shape[:2] != self.used.shape:
+            raise self.error(name, f"shape [{self.used.shape[0]}, {self.slots}, ...]", list(array.shape))
+        try:
+            return to_runs(array[self.used], sizes[self.rows], boxes, mask_format)
+        except ValueError as error:
+            raise ValueError(f"The field {name!r} of the {self.name} cannot be used: {error}") from error
+
+    def sizes(self) -> np.ndarray:
+        """Height and width of the images, `[batch, 2]` int64."""
+        sizes = np.stack([self.numbers(HEIGHT), self.numbers(WIDTH)], axis=1)
+        if (sizes < 1).any():
+            raise self.error(HEIGHT, "positive sizes, as does 'width'", sizes.tolist())
+        return sizes
 
     def scale(self) -> np.ndarray:
         """The scale (y, x) from the original image to the model's input, row 2 of `image_info`, `[batch, 2]`."""

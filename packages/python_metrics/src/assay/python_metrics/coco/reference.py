@@ -3,12 +3,16 @@
 import contextlib
 import importlib
 import io
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from assay.python_metrics.coco.fields import Columns
 from assay.python_metrics.coco.progress import Progress
-from assay.python_metrics.coco.protocol import Protocol
+from assay.python_metrics.coco.protocol import Kind, Protocol
 from assay.python_metrics.coco.question import Curves
+from assay.python_metrics.coco.rle import encode
+from assay.python_metrics.coco.runs import Runs
 from assay.python_metrics.coco.scene import Scene
 
 
@@ -40,9 +44,11 @@ def evaluate(scene: Scene, protocol: Protocol, progress: Progress, *, all_limits
 def _scores(scene: Scene, protocol: Protocol) -> dict[str, Any]:
     coco, cocoeval = modules()
     truth, found = coco.COCO(), coco.COCO()
-    images = [{"id": rank} for rank in range(scene.num_images)]
+    images = [
+        {"id": rank, "height": height, "width": width} for rank, (height, width) in enumerate(scene.sizes.tolist())
+    ]
     categories = [{"id": index} for index in range(len(scene.categories))]
-    for tool, annotations in ((truth, _objects(scene)), (found, _detections(scene, protocol))):
+    for tool, annotations in ((truth, _objects(scene, protocol)), (found, _detections(scene, protocol))):
         tool.dataset = {"images": images, "categories": categories, "annotations": annotations}
         tool.createIndex()
     scorer = cocoeval.COCOeval(truth, found, protocol.kind.value)
@@ -51,6 +57,8 @@ def _scores(scene: Scene, protocol: Protocol) -> dict[str, Any]:
     scorer.params.recThrs = protocol.recall_thresholds
     scorer.params.areaRng = [list(bounds) for bounds in protocol.area_ranges.values()]
     scorer.params.areaRngLbl = list(protocol.area_ranges)
+    if protocol.kind is Kind.KEYPOINTS:
+        scorer.params.kpt_oks_sigmas = np.array(scene.sigmas)
     scorer.evaluate()
     scorer.accumulate()
     return scorer.eval
@@ -68,21 +76,44 @@ def modules() -> tuple[Any, Any]:
         raise ImportError('This needs pycocotools: pip install "assay-python-metrics[coco]".') from error
 
 
-def _objects(scene: Scene) -> list[dict[str, Any]]:
-    columns = {name: column.tolist() for name, column in scene.objects.items()}
-    rows = zip(*(columns[name] for name in ("image", "category", "box", "area", "crowd")), strict=True)
+def _objects(scene: Scene, protocol: Protocol) -> list[dict[str, Any]]:
     # Ids start at 1: to pycocotools, a detection matched with object 0 is not matched.
-    return [
+    made = [
         {"id": number, "image_id": image, "category_id": category, "bbox": box, "area": area, "iscrowd": int(crowd)}
-        for number, (image, category, box, area, crowd) in enumerate(rows, start=1)
+        for number, (image, category, box, area, crowd) in enumerate(
+            _rows(scene.objects, "image", "category", "box", "area", "crowd"), start=1
+        )
     ]
+    if protocol.kind is Kind.MASKS:
+        _add_masks(made, scene.object_masks, scene.objects, scene.sizes)
+    if protocol.kind is Kind.KEYPOINTS:
+        for one, points, labelled in zip(made, scene.objects["points"], scene.objects["labelled"], strict=True):
+            one["keypoints"] = np.concatenate([points, 2.0 * labelled[:, None]], axis=1).ravel().tolist()
+            one["num_keypoints"] = int(labelled.sum())
+    return made
 
 
 def _detections(scene: Scene, protocol: Protocol) -> list[dict[str, Any]]:
-    columns = {name: column.tolist() for name, column in scene.detections.items()}
-    areas = scene.found_areas(protocol.kind).tolist()
-    rows = zip(*(columns[name] for name in ("image", "category", "box", "score")), areas, strict=True)
-    return [
+    columns = {**scene.detections, "area": scene.found_areas(protocol.kind)}
+    made = [
         {"id": number, "image_id": image, "category_id": category, "bbox": box, "score": score, "area": area}
-        for number, (image, category, box, score, area) in enumerate(rows, start=1)
+        for number, (image, category, box, score, area) in enumerate(
+            _rows(columns, "image", "category", "box", "score", "area"), start=1
+        )
     ]
+    if protocol.kind is Kind.MASKS:
+        _add_masks(made, scene.found_masks, scene.detections, scene.sizes)
+    if protocol.kind is Kind.KEYPOINTS:
+        for one, points in zip(made, scene.detections["points"], strict=True):
+            one["keypoints"] = np.insert(points, 2, 2, axis=1).ravel().tolist()
+    return made
+
+
+def _rows(columns: Columns, *names: str) -> Iterator[tuple[Any, ...]]:
+    return zip(*(columns[name].tolist() for name in names), strict=True)
+
+
+def _add_masks(made: list[dict[str, Any]], masks: Runs, columns: Columns, sizes: np.ndarray) -> None:
+    encoded = encode(masks.take(columns["mask"]), sizes[columns["image"]])
+    for one, mask in zip(made, encoded, strict=True):
+        one["segmentation"] = mask

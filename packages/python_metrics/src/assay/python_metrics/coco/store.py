@@ -1,17 +1,11 @@
 """The state of the evaluator: compact arrays from the first batch on."""
 
+from typing import Any
+
 import numpy as np
 from assay.python_metrics.coco.fields import Batch, Columns, ImageId
+from assay.python_metrics.coco.runs import Runs, RunTable
 from assay.python_metrics.coco.table import Table
-
-OBJECTS = {
-    "image": (np.int32, ()),
-    "category": (np.int64, ()),
-    "box": (np.float64, (4,)),
-    "area": (np.float64, ()),
-    "crowd": (np.bool_, ()),
-}
-DETECTIONS = {"image": (np.int32, ()), "category": (np.int64, ()), "box": (np.float64, (4,)), "score": (np.float64, ())}
 
 
 class DuplicateImageError(ValueError):
@@ -27,13 +21,26 @@ class Store:
 
     Args:
         refuse_duplicates: Whether an image id that comes again is an error instead of passed over.
+        num_keypoints: How many keypoints objects and detections have; 0 for none.
     """
 
-    def __init__(self, *, refuse_duplicates: bool) -> None:
+    def __init__(self, *, refuse_duplicates: bool, num_keypoints: int = 0) -> None:
         self._refuse = refuse_duplicates
         self._index: dict[ImageId, int] = {}
-        self.objects = Table(OBJECTS)
-        self.detections = Table(DETECTIONS)
+        common: dict[str, tuple[Any, tuple[int, ...]]] = {
+            "image": (np.int32, ()),
+            "category": (np.int64, ()),
+            "box": (np.float64, (4,)),
+        }
+        points: dict[str, tuple[Any, tuple[int, ...]]] = {}
+        labels: dict[str, tuple[Any, tuple[int, ...]]] = {}
+        if num_keypoints:
+            points = {"points": (np.float64, (num_keypoints, 2))}
+            labels = {"labelled": (np.bool_, (num_keypoints,))}
+        self.images = Table({"size": (np.int64, (2,))})
+        self.objects = Table({**common, "area": (np.float64, ()), "crowd": (np.bool_, ()), **points, **labels})
+        self.detections = Table({**common, "score": (np.float64, ()), **points})
+        self.object_masks, self.found_masks = RunTable(), RunTable()
 
     @property
     def ids(self) -> list[ImageId]:
@@ -49,15 +56,26 @@ class Store:
         fresh = self._fresh(batch.ids)
         image_of_row = np.full(len(batch.ids), -1)
         image_of_row[fresh] = len(self._index) + np.arange(len(fresh))
-        objects = _of_images(batch.objects, image_of_row)
-        detections = _of_images(batch.detections, image_of_row)
+        objects, object_masks = _of_images(batch.objects, batch.object_masks, image_of_row)
+        detections, found_masks = _of_images(batch.detections, batch.found_masks, image_of_row)
         self._index.update((batch.ids[row], int(image_of_row[row])) for row in fresh)
+        self.images.append({"size": batch.sizes[fresh]})
         self.objects.append(objects)
         self.detections.append(detections)
+        self.object_masks.append(object_masks)
+        self.found_masks.append(found_masks)
 
     def merge(self, other: "Store") -> None:
         """Add the images of another store, which stays as it is."""
-        self.add(Batch(other.ids, _as_rows(other.objects), _as_rows(other.detections)))
+        batch = Batch(
+            ids=other.ids,
+            sizes=other.images["size"],
+            objects=_as_rows(other.objects),
+            detections=_as_rows(other.detections),
+            object_masks=other.object_masks.all(),
+            found_masks=other.found_masks.all(),
+        )
+        self.add(batch)
 
     def ranks(self) -> np.ndarray:
         """The place of each image among the sorted ids (numbers before text), `[images]`.
@@ -84,14 +102,15 @@ class Store:
         return fresh
 
 
-def _of_images(columns: Columns, image_of_row: np.ndarray) -> Columns:
-    """The columns of images that are new, with the image instead of the row of the batch."""
+def _of_images(columns: Columns, masks: Runs, image_of_row: np.ndarray) -> tuple[Columns, Runs]:
+    """The columns and masks of images that are new, with the image instead of the row of the batch."""
     image = image_of_row[columns["row"]]
     rest = {name: column for name, column in columns.items() if name != "row"}
-    if (image >= 0).all():
-        return {"image": image, **rest}
     new = image >= 0
-    return {"image": image[new], **{name: column[new] for name, column in rest.items()}}
+    if new.all():
+        return {"image": image, **rest}, masks
+    kept = masks.take(np.flatnonzero(new)) if len(masks) else masks
+    return {"image": image[new], **{name: column[new] for name, column in rest.items()}}, kept
 
 
 def _as_rows(table: Table) -> Columns:
