@@ -24,6 +24,26 @@ PIXELS = RANDOM.normal(size=(4, 2, 3, 3)).astype(np.float32)
 MATTING = RANDOM.uniform(0.1, 0.9, (4, 2, 3)).astype(np.float32)
 SCORED = {"labels": LABEL_MAPS[:, :, :], "logits": PIXELS}
 SCORES = RANDOM.uniform(0.1, 0.9, (4, 3)).astype(np.float32)
+CORNERS = RANDOM.uniform(0.0, 1.0, (2, ROWS, 2))
+BOXES = np.concatenate([CORNERS, CORNERS + RANDOM.uniform(1.0, 2.0, (2, ROWS, 2))], -1).astype(np.float32)
+OFFSETS = RANDOM.normal(size=(2, ROWS, 3, 4)).astype(np.float32) / 2
+ANCHOR_LABELS = {
+    "cls_targets": RANDOM.integers(-1, 3, (ROWS, 5)).astype(np.int32),
+    "box_targets": RANDOM.normal(size=(ROWS, 5, 4)).astype(np.float32),
+    "cls_weights": np.float32([[1, 1, 1, 1, 0]] * ROWS),
+    "box_weights": np.float32([[1, 0, 1, 0, 0]] * ROWS),
+}
+ANCHOR_OUTPUTS = {
+    "cls_outputs": RANDOM.normal(size=(ROWS, 5, 3)).astype(np.float32),
+    "box_outputs": RANDOM.normal(size=(ROWS, 5, 4)).astype(np.float32),
+}
+ANCHOR_DOMAINS = {
+    "y_true/cls_targets": "class_ids",
+    "y_true/cls_weights": "fixed",
+    "y_true/box_weights": "fixed",
+    "y_pred/cls_outputs": "logits",
+    "y_pred/box_outputs": "real",
+}
 
 
 def subject(name, factory, sample, **traits):
@@ -68,4 +88,16 @@ SUBJECTS = [
         domain="logits",
     ),
     subject("MaskScoringLoss", losses.MaskScoringLoss, (SCORED, SCORES), domain={"y_true/labels": "class_ids"}),
+    subject("BoxHuberLoss", losses.BoxHuberLoss, tuple(OFFSETS), zero_at_target=True),
+    *(
+        subject(cls.__name__, cls, tuple(BOXES), zero_at_target=True, domain={"y_true": "boxes", "y_pred": "boxes"})
+        for cls in (losses.IoULoss, losses.GIoULoss, losses.DIoULoss)
+    ),
+    subject("CIoULoss", losses.CIoULoss, tuple(BOXES), zero_at_target=True, stopped_gradient=True, domain="boxes"),
+    subject(
+        "RetinaNetLoss",
+        lambda: losses.RetinaNetLoss(num_classes=3, box_loss_weight=2.0),
+        (ANCHOR_LABELS, ANCHOR_OUTPUTS),
+        domain=ANCHOR_DOMAINS,
+    ),
 ]

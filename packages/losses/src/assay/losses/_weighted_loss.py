@@ -46,6 +46,17 @@ class WeightedLoss(FlavourLoss):
         Raises:
             ValueError: If the shapes of labels, predictions and weights do not fit each other.
         """
+        y_true, y_pred, weights, valid, keep = self.masked(y_true, y_pred, sample_weight)
+        values = self.select(self.values(y_true, y_pred, keep), valid, keep)
+        return self.reduce(values, y_true, y_pred, weights=weights, valid=valid)
+
+    def masked(self, y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[Any, Any, Any, Any, Any]:
+        """Labels and predictions with everything hidden that does not count.
+
+        Returns:
+            Labels, predictions, aligned weights or None, the mask of elements that the normaliser counts or None, and
+            the mask of elements that are not hidden or None.
+        """
         mask = keras_mask(y_pred)
         y_true, y_pred = self.prepare(y_true, y_pred)
         elements = self.element_shape(y_pred)
@@ -64,17 +75,18 @@ class WeightedLoss(FlavourLoss):
             y_true, y_pred = (
                 tf.nest.map_structure(lambda tensor: _reduction.hide(tensor, keep), side) for side in (y_true, y_pred)
             )
-        values = self.select(self.values(y_true, y_pred, keep), valid, keep)
-        positives = None
-        if self.reduction == _reduction.SUM_OVER_POSITIVES:
-            positives = self.count_positives(y_true, y_pred)
+        return y_true, y_pred, weights, valid, keep
+
+    def reduce(self, values: Any, y_true: Any, y_pred: Any, *, weights: Any, valid: Any) -> Any:
+        """Weight and reduce unreduced values as the options say."""
+        counts = self.reduction == _reduction.SUM_OVER_POSITIVES
         return _reduction.reduce_values(
             values,
             weights=weights,
             valid=valid,
             reduction=self.reduction,
             normalisation=self.normalisation,
-            positives=positives,
+            positives=self.count_positives(y_true, y_pred) if counts else None,
         )
 
     def prepare(self, y_true: Any, y_pred: Any) -> tuple[Any, Any]:
