@@ -1,4 +1,5 @@
 import contextlib
+import signal
 import threading
 import time
 
@@ -45,6 +46,21 @@ def test_alarm_is_gone_after_the_block():
     with time_limit(0.05):
         pass
     time.sleep(0.1)
+
+
+def test_alarm_of_the_caller_goes_on():
+    rung = []
+    before = signal.signal(signal.SIGALRM, lambda *_: rung.append(1))
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with pytest.raises(OutOfTime), time_limit(0.02):
+            sleep_in_small_steps()
+        assert rung == []
+        time.sleep(0.4)
+        assert rung == [1]
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.mark.parametrize("budget", [None, 0])
