@@ -17,6 +17,8 @@ PROBABILITIES = np.exp(SCORES) / np.exp(SCORES).sum(axis=-1, keepdims=True)
 LABEL_MAPS = RANDOM.integers(0, CLASSES, (6, 3, 4)).astype(np.int32)
 PIXELS = RANDOM.normal(size=(6, 3, 4, CLASSES)).astype(np.float32)
 VALID = RANDOM.random((6, 3, 4)) < 0.8
+INSTANCES = RANDOM.integers(0, 2, (6, 3, 4)).astype(np.int32)
+FEW = {"max_instances_per_class": 2, "max_segments_per_image": 6}
 IMAGE_INFO = np.tile(np.float32([[[3, 4], [2, 3], [2 / 3, 3 / 4], [0, 0]]]), (6, 1, 1))
 SHARE = {"bounds": (0.0, 1.0), "best": 1.0}
 
@@ -106,6 +108,16 @@ SUBJECTS = [
         absent_class="excluded",
     ),
     subject("BoundaryIoU", partial(keras_metrics.BoundaryIoU, CLASSES, distance=1), (LABEL_MAPS, PIXELS)),
+    subject(
+        "PanopticQuality",
+        partial(keras_metrics.PanopticQuality, CLASSES, thing_class_ids=[1, 2], **FEW),
+        (
+            {"category_mask": LABEL_MAPS, "instance_mask": INSTANCES},
+            {"category_mask": np.where(VALID, LABEL_MAPS, 0).astype(np.int32), "instance_mask": INSTANCES},
+        ),
+        domain={"y_true": "fixed", "y_pred": "fixed"},
+        best=None,
+    ),
     subject("MulticlassPrecision", partial(keras_metrics.MulticlassPrecision, CLASSES), (IDS, SCORES)),
     subject(
         "MulticlassRecall",

@@ -10,6 +10,7 @@ from assay.keras_metrics._mean_per_class_accuracy import MeanPerClassAccuracy as
 from assay.keras_metrics._multiclass_fbeta import MulticlassFBeta as MulticlassFBeta
 from assay.keras_metrics._multiclass_precision import MulticlassPrecision as MulticlassPrecision
 from assay.keras_metrics._multiclass_recall import MulticlassRecall as MulticlassRecall
+from assay.keras_metrics._panoptic_quality import PanopticQuality as PanopticQuality
 from assay.keras_metrics._per_class_iou import PerClassIoU as PerClassIoU
 from assay.keras_metrics._pixel_accuracy import PixelAccuracy as PixelAccuracy
 from assay.keras_metrics._running_mean import RunningMean as RunningMean

@@ -54,6 +54,17 @@ class ExactSum(tf.Module):
         """
         self.units.assign_add(tf.cast(counts, tf.int64) * UNITS_PER_ONE)
 
+    def add_at(self, terms: Any, places: Any) -> None:
+        """Add float terms to places of a sum of shape `[n]`.
+
+        Args:
+            terms: Float tensor of any shape.
+            places: int32 of that shape; a term with a negative place is left out.
+        """
+        places, length = tf.reshape(places, [-1]), self.units.shape[0]
+        for part, split in zip((self.units, self.remainder), in_units(tf.reshape(terms, [-1])), strict=True):
+            part.assign_add(tf.math.unsorted_segment_sum(split, places, length))
+
     def value(self, dtype: Any = tf.float32) -> Any:
         """The sum as a float tensor of its shape."""
         return self.combined(lambda part: part, dtype)

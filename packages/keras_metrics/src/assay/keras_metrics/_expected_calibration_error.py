@@ -12,7 +12,7 @@ metric.result()  # (|1 - 0.9| + |0 - 0.7|) / 2 = 0.4
 from typing import Any
 
 import tensorflow as tf
-from assay.keras_metrics._exact_sum import ExactSum, in_units
+from assay.keras_metrics._exact_sum import ExactSum
 from assay.keras_metrics._flavour import FlavourMetric, serialisable
 from assay.keras_metrics._labels import align_weights, as_class_ids, as_scores
 from assay.keras_metrics._predicted_class import predicted_class
@@ -89,9 +89,9 @@ class ExpectedCalibrationError(FlavourMetric):
         if self.ignore_label is not None:
             weights = tf.where(tf.equal(labels, tf.cast(self.ignore_label, labels.dtype)), 0.0, weights)
         correct = tf.equal(tf.cast(predicted, labels.dtype), labels)
-        self._add(self.correct, confidence, tf.where(correct, weights, 0.0))
-        counted = tf.not_equal(weights, 0)
-        self._add(self.confidence, confidence, tf.where(counted, weights * tf.cast(confidence, tf.float32), 0.0))
+        bins, sure = self._bins(confidence), weights * tf.cast(confidence, tf.float32)
+        self.correct.add_at(tf.where(correct, weights, tf.zeros_like(weights)), bins)
+        self.confidence.add_at(tf.where(tf.equal(weights, 0), tf.zeros_like(sure), sure), bins)
         self.total.add(weights)
 
     def result(self) -> Any:
@@ -108,11 +108,9 @@ class ExpectedCalibrationError(FlavourMetric):
             "ignore_label": self.ignore_label,
         }
 
-    def _add(self, total: ExactSum, confidence: Any, terms: Any) -> None:
-        """Add terms to the bins of their confidence; a NaN goes to the first bin."""
+    def _bins(self, confidence: Any) -> Any:
+        """The bin of each confidence; a NaN goes to the first, where it shows."""
         # Edges are compared and not computed from, so that a confidence of exactly 0.6 is in one bin everywhere.
         edges = tf.constant([number / self.num_bins for number in range(1, self.num_bins)], confidence.dtype)
         flat = tf.reshape(confidence, [-1])
-        bins = tf.searchsorted(edges, tf.where(tf.math.is_nan(flat), tf.zeros_like(flat), flat), side="left")
-        for part, split in zip((total.units, total.remainder), in_units(tf.reshape(terms, [-1])), strict=True):
-            part.assign_add(tf.math.unsorted_segment_sum(split, bins, self.num_bins))
+        return tf.searchsorted(edges, tf.where(tf.math.is_nan(flat), tf.zeros_like(flat), flat), side="left")
