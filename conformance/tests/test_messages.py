@@ -1,8 +1,10 @@
 import pytest
 import tensorflow as tf
 from assay.conformance.harness import calling
-from assay.conformance.messages import subject_error_finding
-from assay.conformance.model import SubjectError
+from assay.conformance.importing import SubjectSpec
+from assay.conformance.messages import replay_line, subject_error_finding
+from assay.conformance.model import Kind, Mode, Subject, SubjectError, Target
+from assay.conformance.specimens import SoundTask
 from conformance_builders import make_rule
 
 
@@ -61,3 +63,28 @@ def test_process_exit_of_a_subject_is_its_failure():
     finding = finding_of(lambda: exit(3))
 
     assert "SystemExit" in finding.observed
+
+
+def replay(subject):
+    return replay_line(subject, make_rule(), kind=Kind.LOSS, target=Target.CPU, mode=Mode.EAGER, seed=3)
+
+
+def test_replay_line_repeats_what_the_command_line_was_told():
+    (subject,) = SubjectSpec(
+        spec="assay.conformance.specimens:SoundTask", kind="task", traits={"batch_statistics": True}
+    ).load()
+
+    assert replay(subject) == (
+        "assay check assay.conformance.specimens:SoundTask --trait batch_statistics=true --kind loss --select T900 "
+        "--mode eager --seed 3"
+    )
+
+
+def test_replay_of_a_sample_that_only_python_knows_is_a_call():
+    line = replay(Subject(SoundTask, sample=([0], [0])))
+
+    assert line == "check(SoundTask, kind='loss', sample=..., select=['T900'], modes=['eager'], seed=3)"
+
+
+def test_replay_of_a_class_alone_is_a_command():
+    assert replay(Subject(SoundTask)).startswith("assay check assay.conformance.specimens")

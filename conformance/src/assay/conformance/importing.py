@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import importlib.util
 import inspect
+import json
 import sys
 import traceback
 from collections.abc import Mapping
@@ -55,7 +56,14 @@ class SubjectSpec:
             traits=self.traits,
             folder=self.folder,
         )
-        return [subject.replace(name=self.name or subject.name) for subject in subjects]
+        return [subject.replace(name=self.name or subject.name, options=self.options) for subject in subjects]
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What it takes on the command line besides the specification, to name the same subjects."""
+        sample = () if self.sample is None else ("--sample", self.sample)
+        traits = [text for name, value in self.traits.items() for text in ("--trait", f"{name}={json.dumps(value)}")]
+        return (*sample, *traits)
 
 
 def load_sample(spec: str, *, folder: Path | None = None) -> Any:

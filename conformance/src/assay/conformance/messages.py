@@ -26,9 +26,15 @@ _CODE_INDENT = " " * 8
 
 def replay_line(subject: Subject, rule: Rule, *, kind: Kind, target: Target, mode: Mode, seed: int) -> str:
     """Return one line that runs a rule on a subject again: a command when the subject can be imported, else a call."""
-    if not subject.origin:
-        return f"check({subject.name}, kind={kind.value!r}, select=[{rule.id!r}], modes=[{mode.value!r}], seed={seed})"
-    line = f"assay check {shlex.quote(subject.origin)} --kind {kind.value} --select {rule.id} --mode {mode}"
+    if not subject.can_be_named:
+        given = [name for name, value in (("sample", subject.sample is not None), ("traits", subject.traits)) if value]
+        passed = "".join(f", {name}=..." for name in given)
+        return (
+            f"check({subject.name}, kind={kind.value!r}{passed}, select=[{rule.id!r}], modes=[{mode.value!r}], "
+            f"seed={seed})"
+        )
+    what = " ".join(shlex.quote(part) for part in (subject.origin, *subject.options))
+    line = f"assay check {what} --kind {kind.value} --select {rule.id} --mode {mode}"
     return line + ("" if target is Target.CPU else f" --target {target}") + f" --seed {seed}"
 
 

@@ -55,6 +55,7 @@ def _serve(request: Request, say: Callable[..., None]) -> None:
         of=len(subjects),
         name=subject.name,
         origin=subject.origin,
+        options=subject.options,
         kind=subject.kind,
         environment=describe_environment(seed=request.seed),
     )

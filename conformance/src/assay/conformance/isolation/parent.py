@@ -246,4 +246,10 @@ def _unreached(request: Request, progress: _Progress, gate: Result) -> Iterator[
 def _named(progress: _Progress) -> Subject:
     """A subject that is known by name alone; it is never made here."""
     about = progress.subject
-    return Subject(object, kind=Kind(about["kind"]), name=about["name"], origin=about["origin"])
+    return Subject(
+        object,
+        kind=Kind(about["kind"]),
+        name=about["name"],
+        origin=about["origin"],
+        options=tuple(about["options"]),
+    )

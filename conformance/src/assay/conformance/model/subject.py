@@ -28,6 +28,7 @@ class Subject:
       traits: What the component declares about itself; see `TRAITS`.
       name: What reports call it; by default the name of the factory.
       origin: Where it was imported from, as the command line takes it (`package.module:attr`); for the replay line.
+      options: What the command line was told about it besides (`--sample`, `--trait`); for the replay line.
 
     Raises:
       UsageError: If a trait is unknown or has the wrong type.
@@ -41,6 +42,7 @@ class Subject:
     traits: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     name: str = ""
     origin: str = ""
+    options: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not callable(self.factory):
@@ -54,6 +56,12 @@ class Subject:
         object.__setattr__(self, "traits", check_traits(self.traits, kind=kind))
         object.__setattr__(self, "name", self.name or _name_of(self.factory))
         object.__setattr__(self, "origin", self.origin or _origin_of(self.factory))
+
+    @property
+    def can_be_named(self) -> bool:
+        """Whether its origin and options say all of it: a sample or traits that were passed in Python they do not."""
+        bare = self.origin == _origin_of(self.factory)
+        return bool(self.origin) and not (bare and not self.options and (self.sample is not None or self.traits))
 
     def replace(self, **changes: Any) -> Subject:
         """Return a copy with some attributes changed."""
