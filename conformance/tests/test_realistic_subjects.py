@@ -5,9 +5,9 @@ from assay.conformance.model import Outcome
 from assay.conformance.registry import rules_for
 from assay.conformance.runner import run_subject
 
-from conformance.tests.subjects import host_metrics, losses, summary_managers
+from conformance.tests.subjects import host_metrics, keras_metrics, losses, summary_managers
 
-GROUPS = (losses.CASES, host_metrics.CASES, summary_managers.CASES)
+GROUPS = (losses.CASES, keras_metrics.CASES, host_metrics.CASES, summary_managers.CASES)
 CASES = [case for group in GROUPS for case in group]
 
 

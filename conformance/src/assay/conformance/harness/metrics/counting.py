@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness.metrics.component import fresh, update
-from assay.conformance.harness.samples import Batch, sample_of
+from assay.conformance.harness.samples import Batch, perfect, sample_of, wrong
 
 _SEEDS = (0, 1, 2, 3)
 _HALF = 0.5
@@ -103,8 +103,9 @@ def _counted(ctx: Context) -> Batch | None:
     """A batch of one example that some number counts."""
     for seed in _SEEDS:
         batch = sample_of(ctx).grow(1, seed=seed)
-        if any(one.counts.any() for one in _grown(ctx, batch, 1)):
-            return batch
+        for one in (batch, wrong(batch), perfect(batch)):
+            if one is not None and any(growth.counts.any() for growth in _grown(ctx, one, 1)):
+                return one
     return None
 
 

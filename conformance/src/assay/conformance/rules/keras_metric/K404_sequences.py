@@ -60,7 +60,7 @@ def check(ctx: Context) -> None:
 
     for operations in _PLAIN:
         examine(list(operations))
-    search(ctx, _sequences, examine, examples=15)
+    search(ctx, _sequences, examine, examples=10)
 
 
 def _sequences() -> Any:
