@@ -77,7 +77,9 @@ def run_experiment(
         trainer: A `Trainer` made already, under the strategy, instead of one from `params`.
         controller_cls: The `Controller`, or a subclass.
         summary_manager: Writes the training summaries, whatever `save_summary` says.
-        eval_summary_manager: Writes the evaluation summaries, likewise.
+        eval_summary_manager: Writes the evaluation summaries, likewise. It must take what the task's
+            `reduce_aggregated_logs` returns; the one that is made otherwise shows images too (names that begin with
+            `image/`).
         enable_async_checkpointing: Write checkpoints while training goes on.
         progress: Where to report; a live bar on a terminal and plain lines elsewhere when None.
         stop: A request to end the run. With `trainer.preemption_on_demand_checkpoint`, SIGTERM makes it.

@@ -16,7 +16,7 @@ class SummariesMissingError(ImportError):
 
 
 def make_summary_manager(directory: str, global_step: Any) -> Any:
-    """Make a manager that writes scalars for TensorBoard.
+    """Make a manager that writes for TensorBoard: scalars, and images, figures, texts and histograms by their key.
 
     Args:
         directory: Where the event files go.
@@ -29,13 +29,13 @@ def make_summary_manager(directory: str, global_step: Any) -> Any:
         SummariesMissingError: `assay.summaries` is not installed.
     """
     try:
-        from assay.summaries import SummaryManager
+        from assay.summaries import ImageScalarSummaryManager
     except ImportError as error:
         raise SummariesMissingError(
             f"Summaries for {directory} need the package assay-summaries, which cannot be imported ({error}). Install "
             'it (pip install "assay-core[summaries]"), pass a summary manager, or turn summaries off.'
         ) from error
-    return SummaryManager(directory, global_step=global_step)
+    return ImageScalarSummaryManager(directory, global_step=global_step)
 
 
 @contextlib.contextmanager

@@ -46,9 +46,12 @@ class Task(abc.ABC):
     Attributes:
         loss: `"loss"`, the key of the loss among the logs of a step. The keys `training_loss`, `validation_loss`,
             `learning_rate`, `steps_per_second` and those that begin with `best_` belong to the loop.
+        needs_step_logs: Whether the logs of validation steps must reach `aggregate_logs`. None means: if the task
+            overrides it or `reduce_aggregated_logs`. False spares the transfer where a configuration turns it off.
     """
 
     loss = "loss"
+    needs_step_logs: bool | None = None
 
     def __init__(self, params: Any, *, logging_dir: str | None = None, name: str | None = None) -> None:
         self._task_config = params
@@ -259,7 +262,7 @@ class Task(abc.ABC):
         it returns, nothing in the task: then a second evaluation starts clean.
 
         By default the steps are collected into a list. The loop calls this method, and moves step logs to the host,
-        only for a task that overrides it or `reduce_aggregated_logs`.
+        only for a task that overrides it or `reduce_aggregated_logs`, and as `needs_step_logs` says.
 
         Args:
             state: What the last call returned; None at the first step of an evaluation.
@@ -281,7 +284,9 @@ class Task(abc.ABC):
             global_step: The training step of the evaluated weights.
 
         Returns:
-            A dict from name to plain scalar (or image, or a dict of these), added to the evaluation's logs.
+            A dict from name to plain scalar (or a dict of these), added to the evaluation's logs. Images
+            `[n, height, width, channels]`, uint8 or floats in [0, 1], have a name that begins with `image/`: the
+            summary manager shows them.
         """
         del aggregated_logs, global_step
         return {}
@@ -307,5 +312,8 @@ def unpack_inputs(inputs: Any) -> tuple[Any, Any]:
 
 def keeps_step_logs(task: Any) -> bool:
     """Say whether the steps of an evaluation must reach the host: does the task do anything with them?"""
+    declared = getattr(task, "needs_step_logs", None)
+    if declared is not None:
+        return bool(declared)
     methods = ("aggregate_logs", "reduce_aggregated_logs")
     return any(getattr(type(task), name, None) not in (None, getattr(Task, name)) for name in methods)

@@ -190,16 +190,21 @@ class LossesConfig(Config):
 
 @dataclasses.dataclass
 class EvaluationConfig(Config):
-    """The metrics besides `accuracy`.
+    """The metrics besides `accuracy`, and the images that are shown.
 
     Attributes:
         top_k: The metric `top_<k>_accuracy` counts an example as right when its class is among the k best.
+        most_wrong_images: The summaries of an evaluation show this many images, those whose label the model found
+            least likely; 0 shows none, and nothing but the metrics leaves the device.
     """
 
     top_k: int = 5
+    most_wrong_images: int = 8
 
     def problems(self) -> Iterable[Problem | str]:
-        """Yield a problem when k is not positive."""
+        """Yield a problem for each number out of range."""
+        if self.most_wrong_images < 0:
+            yield Problem("most_wrong_images", f"must not be negative; received {self.most_wrong_images}.")
         if self.top_k < 1:
             yield Problem("top_k", f"must be above 0; received {self.top_k}.")
 

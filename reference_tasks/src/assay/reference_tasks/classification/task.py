@@ -11,9 +11,14 @@ from assay.reference_tasks.classification.config import ClassificationConfig, Im
 from assay.reference_tasks.classification.inputs import make_dataset
 from assay.reference_tasks.classification.model import Classifier, build_classifier, build_resnet
 from assay.reference_tasks.classification.model.resnet import LayerOptions
+from assay.reference_tasks.classification.most_wrong import MostWrong, join, most_wrong_of
 
 LOGITS = "logits"
 PROBABILITIES = "probs"
+MOST_WRONG = "image/most_wrong"
+# What a validation step returns besides the loss.
+LIKELIHOODS, IMAGES = "most_wrong_likelihoods", "most_wrong_images"
+GREY_OR_COLOUR = (1, 3)
 
 
 @register_task_cls(ClassificationConfig)
@@ -21,8 +26,16 @@ class ClassificationTask(Task):
     """Image classification with one label for each image.
 
     The model maps images `[batch, height, width, channels]`, normalised as `build_inputs` does, to logits
-    `[batch, num_classes]`. The steps are those of `Task`.
+    `[batch, num_classes]`. The training step is that of `Task`. The validation step also picks out the images that the
+    model is most wrong about, which the summaries of an evaluation show as `image/most_wrong`.
     """
+
+    @property
+    def needs_step_logs(self) -> bool:  # type: ignore[override]
+        """Whether images are to be shown, and can be: they are grey or coloured, and normalised in a known way."""
+        config = self.task_config
+        shown = config.evaluation.most_wrong_images > 0 and config.validation_data is not None
+        return shown and config.model.input_size[-1] in GREY_OR_COLOUR
 
     def build_model(self) -> Classifier:
         """Build the backbone and head that the configuration describes; its variables are new."""
@@ -87,6 +100,53 @@ class ClassificationTask(Task):
         logits = _logits(model_outputs)
         for metric in metrics:
             metric.update_state(labels, logits)
+
+    def validation_step(self, inputs: Any, model: Any, metrics: Sequence[Any] | None = None) -> dict[str, tf.Tensor]:
+        """Evaluate one replica's batch with `training=False`.
+
+        Args:
+            inputs: Images `[batch, height, width, channels]` and integer labels `[batch]`.
+            model: What `build_model` returned.
+            metrics: What `build_metrics` returned, or None to update none.
+
+        Returns:
+            `loss`. With `evaluation.most_wrong_images` also `most_wrong_likelihoods` `[n]` and `most_wrong_images`
+            `[n, height, width, channels]` uint8, of at most that many images of the batch.
+        """
+        images, labels = inputs
+        outputs = self.inference_step(images, model)
+        loss = self.build_losses(labels, outputs, aux_losses=list(model.losses))
+        if metrics:
+            self.process_metrics(metrics, labels, outputs)
+        logs = {self.loss: loss}
+        if self.needs_step_logs:
+            count, data = self.task_config.evaluation.most_wrong_images, self.task_config.validation_data
+            worst = most_wrong_of(images, labels, outputs[PROBABILITIES], count=count)
+            logs[LIKELIHOODS] = worst.likelihoods
+            logs[IMAGES] = worst.displayed(mean=data.image_mean, std=data.image_std)
+        return logs
+
+    def aggregate_logs(self, state: MostWrong | None, step_logs: dict[str, Any]) -> MostWrong:
+        """Keep the images that the model is most wrong about, of those so far and those of one step.
+
+        Args:
+            state: What the last call returned; None at the first step of an evaluation.
+            step_logs: What `validation_step` returned, each value a tuple over the replicas.
+
+        Returns:
+            The new state.
+        """
+        parts = [] if state is None else [state]
+        parts += [
+            MostWrong(likelihoods, images)
+            for likelihoods, images in zip(step_logs.get(LIKELIHOODS, ()), step_logs.get(IMAGES, ()), strict=True)
+        ]
+        return join(parts, count=self.task_config.evaluation.most_wrong_images)
+
+    def reduce_aggregated_logs(self, aggregated_logs: MostWrong, global_step: Any = None) -> dict[str, Any]:
+        """Return `image/most_wrong`, uint8 `[n, height, width, channels]`, the worst first; {} when none is wanted."""
+        del global_step
+        return {MOST_WRONG: aggregated_logs.images} if self.needs_step_logs else {}
 
     def inference_step(self, inputs: Any, model: Any) -> dict[str, tf.Tensor]:
         """Classify images, with `training=False`.
