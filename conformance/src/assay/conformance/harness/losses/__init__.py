@@ -1,5 +1,13 @@
 """The harness for losses: a loss with its reduction switched, its values and gradients in any mode, and probes."""
 
+from assay.conformance.harness.losses.cases import Weighting as Weighting
+from assay.conformance.harness.losses.cases import counted as counted
+from assay.conformance.harness.losses.cases import example_weights as example_weights
+from assay.conformance.harness.losses.cases import explore as explore
+from assay.conformance.harness.losses.cases import grown as grown
+from assay.conformance.harness.losses.cases import seeds as seeds
+from assay.conformance.harness.losses.cases import some_zero as some_zero
+from assay.conformance.harness.losses.cases import weightings as weightings
 from assay.conformance.harness.losses.comparing import compare_with_eager as compare_with_eager
 from assay.conformance.harness.losses.component import DEFAULT as DEFAULT
 from assay.conformance.harness.losses.component import MEAN as MEAN
@@ -20,6 +28,7 @@ from assay.conformance.harness.losses.configs import rebuild as rebuild
 from assay.conformance.harness.losses.configs import through_json as through_json
 from assay.conformance.harness.losses.describing import describe as describe
 from assay.conformance.harness.losses.probes import coupling as coupling
+from assay.conformance.harness.losses.probes import coupling_of as coupling_of
 from assay.conformance.harness.losses.probes import require_independent_examples as require_independent_examples
 from assay.conformance.harness.losses.probes import row_weights as row_weights
 from assay.conformance.harness.losses.probes import summed as summed

@@ -73,46 +73,56 @@ def require_independent_examples(ctx: Context) -> None:
         raise NotApplicable("The loss of one example depends on the others (see L212), so rows cannot be taken apart.")
 
 
-def _coupling(ctx: Context) -> str:
-    sample = sample_of(ctx)
-    allowed, additive = ctx.tolerance("coupling"), ctx.tolerance("additive")
-    first = sample.grow(ROWS)
+def coupling_of(ctx: Context, size: int, row: int, *, seed: int = 0) -> str:
+    """Return how the loss of a batch couples one of its examples with the others; empty when it does not.
+
+    Args:
+      ctx: The check's context.
+      size: How many examples, two or more.
+      row: The example whose predictions are changed.
+      seed: Which batch of that size.
+    """
+    first = sample_of(ctx).grow(size, seed=seed)
     second = _varied(ctx, first)
+    rest = [index for index in range(size) if index != row]
     if has_reduction(ctx, NONE):
         loss = component(ctx, NONE)
         values = value(ctx, loss, first, mode=Mode.EAGER)
-        if values.ndim and values.shape[0] == ROWS:
-            for row in range(ROWS):
-                changed = value(ctx, loss, _mixed(first, second, [row]), mode=Mode.EAGER)
-                rest = [index for index in range(ROWS) if index != row]
-                if changed.shape != values.shape:
-                    return f"its unreduced shape changes from {list(values.shape)} to {list(changed.shape)}"
-                if not allowed.allows(changed[rest], values[rest]):
-                    moved = float(np.max(np.abs(changed[rest] - values[rest])))
-                    return (
-                        f"with other predictions for example {row} alone, the unreduced values of the other examples "
-                        f"move by up to {moved:.3g}"
-                    )
-            return ""
-    loss = summed(ctx)
+        if values.ndim and values.shape[0] == size:
+            changed = value(ctx, loss, _mixed(first, second, [row]), mode=Mode.EAGER)
+            if changed.shape != values.shape:
+                return f"its unreduced shape changes from {list(values.shape)} to {list(changed.shape)}"
+            if ctx.tolerance("coupling").allows(changed[rest], values[rest]):
+                return ""
+            moved = float(np.max(np.abs(changed[rest] - values[rest])))
+            return (
+                f"with other predictions for example {row} of {size} alone, the unreduced values of the other examples "
+                f"move by up to {moved:.3g}"
+            )
+    return _not_additive(ctx, first, second, row, rest)
+
+
+def _coupling(ctx: Context) -> str:
+    return next((found for row in range(ROWS) if (found := coupling_of(ctx, ROWS, row))), "")
+
+
+def _not_additive(ctx: Context, first: Batch, second: Batch, row: int, rest: list[int]) -> str:
+    loss, allowed = summed(ctx), ctx.tolerance("additive")
 
     def total(rows: list[int]) -> float:
         return float(np.sum(value(ctx, loss, _mixed(first, second, rows), mode=Mode.EAGER)))
 
-    everyone = list(range(ROWS))
-    neither, both = total([]), total(everyone)
-    for row in everyone:
-        alone, others = total([row]), total([index for index in everyone if index != row])
-        if not np.all(np.isfinite([neither, alone, others, both])):
-            return ""
-        together, apart = both - neither, (alone - neither) + (others - neither)
-        scale = max(abs(neither), abs(alone), abs(others), abs(both), abs(together), abs(apart))
-        if abs(together - apart) > additive.absolute + additive.relative * scale:
-            return (
-                f"other predictions for example {row} move the loss by {alone - neither:.6g}, for the others by "
-                f"{others - neither:.6g}, and for all by {together:.6g}, which is not what the two add up to"
-            )
-    return ""
+    neither, alone, others, both = total([]), total([row]), total(rest), total([row, *rest])
+    if not np.all(np.isfinite([neither, alone, others, both])):
+        return ""
+    together, apart = both - neither, (alone - neither) + (others - neither)
+    scale = max(abs(neither), abs(alone), abs(others), abs(both), abs(together), abs(apart))
+    if abs(together - apart) <= allowed.absolute + allowed.relative * scale:
+        return ""
+    return (
+        f"other predictions for example {row} of {first.size} move the loss by {alone - neither:.6g}, for the others "
+        f"by {others - neither:.6g}, and for all by {together:.6g}, which is not what the two add up to"
+    )
 
 
 def _varied(ctx: Context, batch: Batch) -> Batch:

@@ -17,9 +17,9 @@ RULE = Rule(
     level=Level.MUST,
     requirement="With reduction none the loss returns values `[batch, ...]`, for a batch of one too.",
     checks=(
-        "Switches the reduction to none and calls the loss with batches of 5, 3 and 1 examples. The first dimension of "
-        "what comes back must be the batch, and the others must not change with it. A plain function that gives one "
-        "number has no reduction to switch, and the rule does not apply."
+        "Switches the reduction to none and calls the loss with batches of 5, 3 and 1 examples, and of sizes that "
+        "Hypothesis draws. The first dimension of what comes back must be the batch, and the others must not change "
+        "with it. A plain function that gives one number has no reduction to switch, and the rule does not apply."
     ),
     why=(
         "Weights per example, per-example logging, hard-example mining and a mean over the *global* batch on several "
@@ -43,33 +43,34 @@ SIZES = (5, 3, 1)
 
 
 def check(ctx: Context) -> None:
-    """Compare the shapes of the unreduced values for three batch sizes."""
+    """Compare the shapes of the unreduced values for several batch sizes."""
     ctx.not_applicable_if("mixes_examples")
     loss = losses.component(ctx, losses.NONE)
     sample = sample_of(ctx)
-    shapes = {}
-    for size in SIZES:
-        batch = sample.grow(size)
-        shapes[size] = tuple(losses.value(ctx, loss, batch).shape)
-    for size, shape in shapes.items():
-        if shape and shape[0] == size and shape[1:] == shapes[SIZES[0]][1:]:
-            continue
-        said = ", ".join(f"{list(shapes[number])} for {number}" for number in SIZES)
+    usual = losses.value(ctx, loss, sample.grow(SIZES[0])).shape
+
+    def examine(case: tuple[int, int]) -> None:
+        size, seed = case
+        shape = losses.value(ctx, loss, sample.grow(size, seed=seed)).shape
+        if shape and shape[0] == size and shape[1:] == usual[1:]:
+            return
+        rest = "".join(f", {width}" for width in usual[1:])
         raise Violation(
-            f"with reduction none the shapes are {said} examples; {size} examples should give [{size}, ...]",
-            cause=_cause(size, shape),
+            f"with reduction none, {losses.counted(size)} give the shape {list(shape)}; it should be [{size}{rest}] "
+            f"({SIZES[0]} examples give {list(usual)})",
+            cause=_cause(shape, usual),
             fix="Reduce over the axes of one example only (`axis=-1`), and leave the batch axis to the reduction. "
             "A loss that is defined on whole batches declares the trait 'mixes_examples'.",
         )
 
+    losses.explore(ctx, [(size, 0) for size in SIZES], losses.grown, examine)
 
-def _cause(size: int, shape: tuple[int, ...]) -> str:
-    if not shape:
-        return (
-            "values are squeezed, and a batch of one loses its axis"
-            if size == 1
-            else "the loss averages over the batch itself, before the reduction can"
-        )
+
+def _cause(shape: tuple[int, ...], usual: tuple[int, ...]) -> str:
+    if not usual:
+        return "the loss averages over the batch itself, before the reduction can"
+    if len(shape) < len(usual):
+        return "values are squeezed, and a batch of one loses its axis"
     return "the batch axis is flattened into others, or labels and predictions are broadcast against each other"
 
 

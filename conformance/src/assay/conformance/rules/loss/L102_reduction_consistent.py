@@ -18,10 +18,11 @@ RULE = Rule(
     level=Level.MUST,
     requirement="The reductions sum and mean give the sum and the mean of the unreduced values, weighted or not.",
     checks=(
-        "Computes a batch with reduction none, sum and mean, without weights and with fractional weights in the shape "
-        "of the unreduced values. Unreduced weighted values are the values times their weights; the sum adds them up; "
-        "the mean divides the sum by the number of elements, by the sum of the weights, or by the number of elements "
-        "whose label is not ignored: any of them, or the one that the trait `normaliser` declares."
+        "Computes batches with reduction none, sum and mean, without weights and with weights of 0, 1 and fractions "
+        "for each example and for each element, of sizes and weights that Hypothesis draws. Unreduced weighted values "
+        "are the values times their weights; the sum adds them up; the mean divides the sum by the number of "
+        "elements, by the sum of the weights, or by the number of elements whose label is not ignored: any of them, "
+        "or the one that the trait `normaliser` declares."
     ),
     why=(
         "Training on several replicas computes its own mean from `none` or `sum`; a notebook uses the default. When "
@@ -43,34 +44,51 @@ def __call__(self, y_true, y_pred, sample_weight=None):
 )
 
 
+_WEIGHTS = losses.Weighting((0.5, 1.75, 0.25, 1.0, 2.0, 0.75, 1.25), elementwise=True)
+
+
 def check(ctx: Context) -> None:
-    """Recompute sum and mean from the unreduced values, first without weights and then with."""
+    """Recompute sum and mean from the unreduced values, without weights and with."""
     if not losses.switched(ctx):
         raise NotApplicable("The loss has one form: there is no reduction to switch.")
-    batch = sample_of(ctx).grow(5)
-    plain = losses.value(ctx, losses.component(ctx, losses.NONE), batch)
-    _compare(ctx, batch, plain, None)
-    if plain.ndim and plain.shape[0] == batch.size and losses.component(ctx).takes_weights:
-        weights = np.random.default_rng(ctx.seed).uniform(0.2, 2.0, size=plain.shape).astype(np.float32)
-        weighted = losses.value(ctx, losses.component(ctx, losses.NONE), batch, weights)
-        if weighted.shape != plain.shape or not ctx.tolerance("loss").allows(weighted, plain * weights):
-            raise Violation(
-                f"with reduction none and weights {_some(weights)} the values are {_some(weighted)}; the values "
-                f"without weights are {_some(plain)}, and their products {_some(plain * weights)}",
-                cause="weights are normalised, or not applied, before the reduction",
-                fix="Return the values times their weights when the reduction is none.",
-            )
-        _compare(ctx, batch, weighted, weights)
+    sample = sample_of(ctx)
+    usual = losses.value(ctx, losses.component(ctx, losses.NONE), sample.grow(5))
+    weighed = usual.ndim > 0 and usual.shape[0] == 5 and losses.component(ctx).takes_weights
+
+    def cases() -> Any:
+        from hypothesis import strategies
+
+        weights = strategies.one_of(strategies.none(), losses.weightings()) if weighed else strategies.none()
+        return strategies.tuples(losses.grown(), weights)
+
+    plain: list[Any] = [((5, 0), None)] + ([((5, 0), _WEIGHTS)] if weighed else [])
+    losses.explore(ctx, plain, cases, lambda case: _examine(ctx, sample.grow(case[0][0], seed=case[0][1]), case[1]))
 
 
-def _compare(ctx: Context, batch: Batch, values: np.ndarray, weights: np.ndarray | None) -> None:
+def _examine(ctx: Context, batch: Batch, weighting: losses.Weighting | None) -> None:
+    values = losses.value(ctx, losses.component(ctx, losses.NONE), batch)
+    if weighting is None:
+        _compare(ctx, batch, values, None, "")
+        return
+    weights = weighting.array(values.shape)
+    weighted = losses.value(ctx, losses.component(ctx, losses.NONE), batch, weights)
+    if weighted.shape != values.shape or not ctx.tolerance("loss").allows(weighted, values * weights):
+        raise Violation(
+            f"with reduction none and {weighting} the values are {_some(weighted)}; the values without weights are "
+            f"{_some(values)}, and their products {_some(values * weights)}",
+            cause="weights are normalised, or not applied, before the reduction",
+            fix="Return the values times their weights when the reduction is none.",
+        )
+    _compare(ctx, batch, weighted, weights, f" (with {weighting})")
+
+
+def _compare(ctx: Context, batch: Batch, values: np.ndarray, weights: np.ndarray | None, note: str) -> None:
     allowed = ctx.tolerance("loss")
-    word = "" if weights is None else " weighted"
     total, size = float(values.sum()), values.size
     summed = losses.value(ctx, losses.component(ctx, losses.SUM), batch, weights)
     if summed.ndim or not allowed.allows(summed, total):
         raise Violation(
-            f"the{word} sum is {_some(summed)}, and the unreduced{word} values add up to {total:.6g}",
+            f"the sum is {_some(summed)}, and the unreduced values {_some(values)} add up to {total:.6g}{note}",
             cause=_cause(summed, total, batch.size, size),
             fix="Let the sum be `tf.reduce_sum` of the unreduced values, and nothing else.",
         )
@@ -80,8 +98,8 @@ def _compare(ctx: Context, batch: Batch, values: np.ndarray, weights: np.ndarray
         return
     said = ", ".join(f"{value:.6g} (divided by {name})" for name, value in expected.items())
     raise Violation(
-        f"the{word} mean is {_some(mean)}; the unreduced{word} values of {batch.size} examples add up to {total:.6g}, "
-        f"which gives {said}",
+        f"the mean is {_some(mean)}; the unreduced values of {losses.counted(batch.size)}, {_some(values)}, add up to "
+        f"{total:.6g}, which gives {said}{note}",
         cause=_cause(mean, total / size, batch.size, size),
         fix="Divide the sum once, by the number of elements; a loss with a divisor of its own declares `normaliser`.",
     )

@@ -18,15 +18,14 @@ RULE = Rule(
     level=Level.MUST,
     requirement="Labels and predictions whose ranks differ by a trailing 1 are aligned or refused, never broadcast.",
     checks=(
-        "Where each element stands for itself (numbers, binary labels, independent probabilities or logits), takes one "
-        "column of the sample and calls the loss with `[n]` against `[n, 1]` in both directions: the total must be "
-        "that of "
-        "equal shapes, or an exception. Class ids `[n]` are also given as `[n, 1]`."
+        "Where each element stands for itself (numbers, binary labels, independent probabilities or logits), takes "
+        "one column of the sample and calls the loss with `[n]` against `[n, 1]` in both directions: the total must "
+        "be that of equal shapes, or an exception. Class ids `[n]` are also given as `[n, 1]`."
     ),
     why=(
         "A dataset yields labels `[n]` and a Dense(1) layer gives `[n, 1]`. Their difference is `[n, n]`, whose mean "
-        "is a "
-        "plausible loss that pulls every prediction to the mean label. Nothing fails and the model learns nothing."
+        "is a plausible loss that pulls every prediction to the mean label. Nothing fails and the model learns "
+        "nothing."
     ),
     bad="""
 def call(self, y_true, y_pred):
@@ -49,7 +48,15 @@ ROWS = 4
 
 def check(ctx: Context) -> None:
     """Compare mixed ranks with equal ranks."""
-    batch = sample_of(ctx).grow(ROWS)
+    sample = sample_of(ctx)
+
+    def cases() -> Any:
+        return losses.grown(2, ROWS + 1)
+
+    losses.explore(ctx, [(ROWS, 0)], cases, lambda case: _examine(ctx, sample.grow(case[0], seed=case[1])), examples=4)
+
+
+def _examine(ctx: Context, batch: Batch) -> None:
     if len(batch.truth) != 1 or len(batch.predictions) != 1:
         raise NotApplicable("The sample has several labels or predictions, so ranks are not compared.")
     truth, prediction = batch.layout.truth[0], batch.layout.predictions[0]
@@ -60,7 +67,7 @@ def check(ctx: Context) -> None:
         raise NotApplicable(f"A row of {truth.domain} or {prediction.domain} cannot be cut down to one element.")
     if batch.truth[0].shape != batch.predictions[0].shape and batch.truth[0].size != batch.predictions[0].size:
         raise NotApplicable("Labels and predictions are of different shapes, so that no column can be taken of both.")
-    column = [array.reshape(ROWS, -1)[:, :1] for array in (batch.truth[0], batch.predictions[0])]
+    column = [array.reshape(batch.size, -1)[:, :1] for array in (batch.truth[0], batch.predictions[0])]
     flat = [array[:, 0] for array in column]
     references = [total for pair in (column, flat) if (total := _total(ctx, batch, *pair)) is not None]
     if not references:
@@ -77,7 +84,7 @@ def _looks_at_rows(ctx: Context, batch: Batch, column: list[np.ndarray]) -> bool
     if totals[0] is None or totals[1] is None or not ctx.tolerance("loss").allows(totals[0], totals[1]):
         return False
     moved = batch.map_predictions(lambda leaf, array: opposed(leaf, array))
-    found = _total(ctx, batch, column[0], moved.predictions[0].reshape(ROWS, -1)[:, :1])
+    found = _total(ctx, batch, column[0], moved.predictions[0].reshape(batch.size, -1)[:, :1])
     return found is not None and ctx.tolerance("loss").allows(found, totals[0])
 
 
@@ -93,7 +100,7 @@ def _check_ids(ctx: Context, batch: Batch) -> None:
 
 def _total(ctx: Context, batch: Batch, labels: np.ndarray, predictions: np.ndarray) -> float | None:
     """The loss, added up when it is unreduced; None when it is refused."""
-    changed = Batch(batch.layout, (labels,), (predictions,), ROWS)
+    changed = Batch(batch.layout, (labels,), (predictions,), batch.size)
     try:
         return float(np.sum(losses.value(ctx, losses.component(ctx), changed)))
     except SubjectError:

@@ -19,8 +19,9 @@ RULE = Rule(
     requirement="A reduced loss of an empty batch is a finite scalar.",
     checks=(
         "Calls the loss, as the factory makes it and with the reductions sum and mean where it has them, with the "
-        "sample's shapes and a batch of 0. Each reduced result must be one finite number of shape []. Unreduced "
-        "values, and losses that declare `mixes_examples` (nothing to contrast), are left alone."
+        "sample's shapes and a batch of 0, without weights and, where it takes them, with no weights `[0, ...]`. Each "
+        "reduced result must be one finite number of shape []. Unreduced values, and losses that declare "
+        "`mixes_examples` (nothing to contrast), are left alone."
     ),
     why=(
         "The last batch of an epoch on several replicas, a bucket without examples, a batch whose objects were all "
@@ -54,20 +55,28 @@ def check(ctx: Context) -> None:
         if losses.value(ctx, loss, full, mode=Mode.EAGER).ndim:
             continue
         looked = True
-        found = losses.value(ctx, loss, empty)
-        if found.ndim or not np.isfinite(found):
-            word = "as the factory makes it" if reduction == losses.DEFAULT else f"with reduction {reduction}"
-            raise Violation(
-                f"{word}, the loss of 0 examples is {found.tolist()} of shape {list(found.shape)}",
-                cause=(
-                    "the reduction is skipped for an empty batch"
-                    if found.ndim
-                    else "the mean divides by the number of examples, which is 0"
-                ),
-                fix="Reduce with `tf.math.divide_no_nan(tf.reduce_sum(losses), count)`, whatever the batch size.",
-            )
+        _look(losses.value(ctx, loss, empty), reduction, "")
+        if loss.takes_weights:
+            shape = losses.row_weights(ctx, full, [1.0] * full.size).shape
+            weights = np.zeros((0, *shape[1:]), np.float32)
+            _look(losses.value(ctx, loss, empty, weights), reduction, f", with weights {list(weights.shape)},")
     if not looked:
         raise NotApplicable("The loss has no reduced form.")
+
+
+def _look(found: np.ndarray, reduction: str, note: str) -> None:
+    if found.ndim == 0 and np.isfinite(found):
+        return
+    word = "as the factory makes it" if reduction == losses.DEFAULT else f"with reduction {reduction}"
+    raise Violation(
+        f"{word}{note} the loss of 0 examples is {found.tolist()} of shape {list(found.shape)}",
+        cause=(
+            "the reduction is skipped for an empty batch"
+            if found.ndim
+            else "the mean divides by the number of examples, or by the sum of their weights, which is 0"
+        ),
+        fix="Reduce with `tf.math.divide_no_nan(tf.reduce_sum(losses), count)`, whatever the batch size.",
+    )
 
 
 class _DividesByZero(SoundCrossEntropy):

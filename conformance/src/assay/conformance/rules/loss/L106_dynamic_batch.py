@@ -19,10 +19,8 @@ RULE = Rule(
     requirement="Traced with an unknown batch size, the loss gives the same values as with a known one.",
     checks=(
         "Traces the loss with `tf.function` for the sample's shapes with only the batch dimension unknown, and runs "
-        "that "
-        "one trace with batches of 5 and of 3 examples. All other dimensions stay static: height, width and classes "
-        "are "
-        "the model's to know."
+        "that one trace with batches of 5, of 3 and of sizes that Hypothesis draws. All other dimensions stay static: "
+        "height, width and classes are the model's to know."
     ),
     why=(
         "`model.fit` and every dataset without `drop_remainder` trace with an unknown batch size. Code that asks "
@@ -49,26 +47,30 @@ def check(ctx: Context) -> None:
     sample = sample_of(ctx)
     loss = losses.component(ctx)
     traced = tf.function(loss)
-    batches = [sample.grow(size) for size in SIZES]
-    y_true, y_pred = losses.as_tensors(batches[0])
+    first = sample.grow(SIZES[0])
+    y_true, y_pred = losses.as_tensors(first)
     layout = sample.layout
     specs = (
-        tf.nest.pack_sequence_as(y_true, _specs(layout.truth, batches[0].truth)),
-        tf.nest.pack_sequence_as(y_pred, _specs(layout.predictions, batches[0].predictions)),
+        tf.nest.pack_sequence_as(y_true, _specs(layout.truth, first.truth)),
+        tf.nest.pack_sequence_as(y_pred, _specs(layout.predictions, first.predictions)),
     )
     with calling("tracing the loss with an unknown batch size"):
         concrete = traced.get_concrete_function(*specs)
-    for batch in batches:
+
+    def examine(case: tuple[int, int]) -> None:
+        batch = sample.grow(case[0], seed=case[1])
         expected = losses.value(ctx, loss, batch, mode=Mode.EAGER)
         found = _run(concrete, batch)
         if found.shape != expected.shape or not ctx.tolerance("loss").allows(found, expected):
             raise Violation(
-                f"traced with an unknown batch size, {batch.size} examples give {found.ravel()[:3].tolist()} of shape "
-                f"{list(found.shape)}; eagerly they give {expected.ravel()[:3].tolist()} of shape "
+                f"traced with an unknown batch size, {losses.counted(batch.size)} give {found.ravel()[:3].tolist()} of "
+                f"shape {list(found.shape)}; eagerly they give {expected.ravel()[:3].tolist()} of shape "
                 f"{list(expected.shape)}",
                 cause="the code takes another path, or another size, where the static batch dimension is None",
                 fix="Take sizes from `tf.shape(y_pred)[0]` and counts from `tf.size(losses)`.",
             )
+
+    losses.explore(ctx, [(size, 0) for size in SIZES], losses.grown, examine, examples=5)
 
 
 def _specs(leaves: tuple[Leaf, ...], arrays: tuple[Any, ...]) -> list[Any]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness import losses
 from assay.conformance.harness.samples import Batch, sample_of
-from assay.conformance.harness.searching import search
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, Rule, Violation
 from assay.conformance.specimens import CROSS_ENTROPY, DICE_LOSS, HUBER_LOSS, SoundCrossEntropy, SoundHuber
@@ -19,14 +17,12 @@ RULE = Rule(
     level=Level.MUST,
     requirement="The reduced value is the same for every order of the examples, and unreduced values follow the order.",
     checks=(
-        "Permutes a batch of 5 examples, labels and predictions together, and compares the loss; unreduced values must "
-        "be "
-        "permuted alike. The permutations are drawn by Hypothesis and shrunk to a small one."
+        "Permutes batches of 2 to 6 examples, labels and predictions together, and compares the loss; unreduced "
+        "values must be permuted alike. The permutations are drawn by Hypothesis and shrunk to a small one."
     ),
     why=(
         "Batches are shuffled. A loss that pairs rows by position, or keeps a running state, is another function at "
-        "each "
-        "epoch; the effect looks like noise and no seed removes it."
+        "each epoch; the effect looks like noise and no seed removes it."
     ),
     bad="""
 def call(self, y_true, y_pred):
@@ -47,28 +43,29 @@ ROWS = 5
 
 def check(ctx: Context) -> None:
     """Compare permutations with the order as grown."""
-    batch = sample_of(ctx).grow(ROWS)
-    loss = losses.component(ctx)
-    expected = losses.value(ctx, loss, batch)
-    _compare(ctx, batch, expected, list(range(ROWS))[::-1])
+    sample = sample_of(ctx)
 
     def orders() -> Any:
         from hypothesis import strategies
 
-        return strategies.permutations(range(ROWS))
+        return strategies.integers(2, ROWS + 1).flatmap(lambda size: strategies.permutations(range(size)))
 
-    search(ctx, orders, lambda order: _compare(ctx, batch, expected, order), examples=5)
+    def examine(order: list[int]) -> None:
+        _compare(ctx, sample.grow(len(order)), list(order))
+
+    losses.explore(ctx, [list(range(ROWS))[::-1]], orders, examine)
 
 
-def _compare(ctx: Context, batch: Batch, expected: np.ndarray, order: list[int]) -> None:
-    found = losses.value(ctx, losses.component(ctx), batch.take(order))
-    if expected.ndim and expected.shape[0] == ROWS:
+def _compare(ctx: Context, batch: Batch, order: list[int]) -> None:
+    loss = losses.component(ctx)
+    expected, found = losses.value(ctx, loss, batch), losses.value(ctx, loss, batch.take(order))
+    if expected.ndim and expected.shape[0] == len(order):
         expected = expected[order]
     if found.shape == expected.shape and ctx.tolerance("loss").allows(found, expected):
         return
     raise Violation(
-        f"in the order {order} the loss is {found.ravel()[:3].tolist()}; in the first order it is "
-        f"{expected.ravel()[:3].tolist()}",
+        f"in the order {order} the loss of {losses.counted(len(order))} is {found.ravel()[:3].tolist()}; in the first "
+        f"order it is {expected.ravel()[:3].tolist()}",
         cause="an example is compared with its neighbour in the batch, or weighted by its position",
         fix="Use each example by itself, or all pairs of a batch, never a row's position.",
     )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness import losses
-from assay.conformance.harness.samples import sample_of
+from assay.conformance.harness.samples import Batch, sample_of
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, Rule, Violation
 from assay.conformance.specimens import CROSS_ENTROPY, HUBER_LOSS, SoundCrossEntropy, SoundHuber
@@ -19,12 +19,11 @@ RULE = Rule(
     requirement="Weights that are all one give exactly what no weights give, in every reduction.",
     checks=(
         "Calls the loss without weights and with ones in the shape of the unreduced values, as the factory makes it "
-        "and "
-        "with each reduction it has."
+        "and with each reduction it has, for batches of five and of sizes that Hypothesis draws."
     ),
     why=(
-        "A pipeline that begins to send weights, all one at first, must not change the training run. When it does, the "
-        "divisor differs between the two paths, and the learning rate means something else."
+        "A pipeline that begins to send weights, all one at first, must not change the training run. When it does, "
+        "the divisor differs between the two paths, and the learning rate means something else."
     ),
     bad="""
 def __call__(self, y_true, y_pred, sample_weight=None):
@@ -48,24 +47,39 @@ def __call__(self, y_true, y_pred, sample_weight=None):
 def check(ctx: Context) -> None:
     """Compare weights of one with none."""
     losses.require_weights(ctx)
-    batch = sample_of(ctx).grow(5)
+    sample = sample_of(ctx)
+    reductions = [
+        reduction
+        for reduction in (losses.DEFAULT, losses.NONE, losses.SUM, losses.MEAN)
+        if losses.has_reduction(ctx, reduction)
+    ]
+
+    def cases() -> Any:
+        from hypothesis import strategies
+
+        return strategies.tuples(losses.grown(), strategies.sampled_from(reductions))
+
+    def examine(case: tuple[tuple[int, int], str]) -> None:
+        (size, seed), reduction = case
+        _compare(ctx, sample.grow(size, seed=seed), reduction)
+
+    losses.explore(ctx, [((5, 0), reduction) for reduction in reductions], cases, examine)
+
+
+def _compare(ctx: Context, batch: Batch, reduction: str) -> None:
+    shape: tuple[int, ...] = (batch.size,)
     if losses.has_reduction(ctx, losses.NONE):
-        shape: tuple[int, ...] = losses.value(ctx, losses.component(ctx, losses.NONE), batch).shape
-    else:
-        shape = (batch.size,)
-    ones = np.ones(shape, np.float32)
-    for reduction in (losses.DEFAULT, losses.NONE, losses.SUM, losses.MEAN):
-        if not losses.has_reduction(ctx, reduction):
-            continue
-        loss = losses.component(ctx, reduction)
-        expected, found = losses.value(ctx, loss, batch), losses.value(ctx, loss, batch, ones)
-        if found.shape != expected.shape or not ctx.tolerance("loss").allows(found, expected):
-            raise Violation(
-                f"with reduction {reduction}, weights of one {list(shape)} give {found.ravel()[:3].tolist()} of shape "
-                f"{list(found.shape)}, and no weights {expected.ravel()[:3].tolist()} of shape {list(expected.shape)}",
-                cause="weights take another path through the reduction, with another divisor or another shape",
-                fix="Multiply the values by the weights when there are any, and reduce both the same way.",
-            )
+        shape = losses.value(ctx, losses.component(ctx, losses.NONE), batch).shape
+    loss = losses.component(ctx, reduction)
+    expected, found = losses.value(ctx, loss, batch), losses.value(ctx, loss, batch, np.ones(shape, np.float32))
+    if found.shape != expected.shape or not ctx.tolerance("loss").allows(found, expected):
+        raise Violation(
+            f"with reduction {reduction} and {losses.counted(batch.size)}, weights of one {list(shape)} give "
+            f"{found.ravel()[:3].tolist()} of shape {list(found.shape)}, and no weights "
+            f"{expected.ravel()[:3].tolist()} of shape {list(expected.shape)}",
+            cause="weights take another path through the reduction, with another divisor or another shape",
+            fix="Multiply the values by the weights when there are any, and reduce both the same way.",
+        )
 
 
 class _SumsWhenWeighted(SoundCrossEntropy):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,15 +19,14 @@ RULE = Rule(
     level=Level.MUST,
     requirement="Examples of weight zero add nothing: the loss is that of the others, up to the divisor of the mean.",
     checks=(
-        "Gives two of five examples weight zero and the others fractional weights, and compares with a batch of those "
-        "others. The sum must be equal. The mean must be that sum divided by the number of all elements (as in Keras), "
-        "by the sum of the weights, or by the number of elements that count: any of them, or the one that the trait "
-        "`normaliser` declares."
+        "Gives some examples weight zero and the others fractional weights (two of five, and batches and weights that "
+        "Hypothesis draws), and compares with a batch of those others. The sum must be equal. The mean must be that "
+        "sum divided by the number of all elements (as in Keras), by the sum of the weights, or by the number of "
+        "elements that count: any of them, or the one that the trait `normaliser` declares."
     ),
     why=(
         "Weight zero is how padding, unlabelled examples and ignored anchors are kept out. When they leak in, through "
-        "a "
-        "class balance, a maximum or a softmax over the batch, results depend on how much padding a batch has."
+        "a class balance, a maximum or a softmax over the batch, results depend on how much padding a batch has."
     ),
     bad="""
 def __call__(self, y_true, y_pred, sample_weight):
@@ -42,8 +42,6 @@ def __call__(self, y_true, y_pred, sample_weight):
     references=("scikit-learn/scikit-learn#29818",),
 )
 
-KEPT = (0, 2, 4)
-ROWS = 5
 _WEIGHTS = (0.5, 0.0, 2.0, 0.0, 1.25)
 
 
@@ -51,30 +49,35 @@ def check(ctx: Context) -> None:
     """Compare weight zero with removal."""
     losses.require_weights(ctx)
     losses.require_independent_examples(ctx)
-    batch = sample_of(ctx).grow(ROWS)
-    kept = batch.take(KEPT)
-    weights = losses.row_weights(ctx, batch, _WEIGHTS)
-    rest = losses.row_weights(ctx, kept, [_WEIGHTS[row] for row in KEPT])
+    losses.explore(ctx, [_WEIGHTS], losses.some_zero, lambda numbers: _examine(ctx, numbers))
+
+
+def _examine(ctx: Context, numbers: Sequence[float]) -> None:
+    batch = sample_of(ctx).grow(len(numbers))
+    rows = [row for row, number in enumerate(numbers) if number]
+    kept = batch.take(rows)
+    weights = losses.row_weights(ctx, batch, numbers)
+    rest = losses.row_weights(ctx, kept, [numbers[row] for row in rows])
     compared = False
     if losses.has_reduction(ctx, losses.SUM):
         loss = losses.component(ctx, losses.SUM)
         found, expected = losses.value(ctx, loss, batch, weights), losses.value(ctx, loss, kept, rest)
         if not ctx.tolerance("loss").allows(found, expected):
-            raise _violation("sum", found, f"{float(expected):.6g}")
+            raise _violation(numbers, "sum", found, f"{float(expected):.6g}")
         compared = True
-        _check_mean(ctx, batch, weights, float(expected))
+        _check_mean(ctx, numbers, batch, weights, float(expected))
     if not losses.switched(ctx):
-        compared = _check_plain(ctx, batch, weights, kept, rest) or compared
+        compared = _check_plain(ctx, numbers, batch, weights, kept, rest) or compared
     if not compared:
         raise NotApplicable("The loss has no reduced form to compare.")
 
 
-def _check_mean(ctx: Context, batch: Batch, weights: np.ndarray, total: float) -> None:
+def _check_mean(ctx: Context, numbers: Sequence[float], batch: Batch, weights: np.ndarray, total: float) -> None:
     found = losses.value(ctx, losses.component(ctx, losses.MEAN), batch, weights)
     expected = {name: total / divisor for name, divisor in _divisors(ctx, batch, weights).items() if divisor}
     if expected and not any(ctx.tolerance("loss").allows(found, value) for value in expected.values()):
         said = ", ".join(f"{value:.6g} (divided by {name})" for name, value in expected.items())
-        raise _violation("mean", found, said)
+        raise _violation(numbers, "mean", found, said)
 
 
 def _divisors(ctx: Context, batch: Batch, weights: np.ndarray) -> dict[str, float]:
@@ -91,7 +94,7 @@ def _divisors(ctx: Context, batch: Batch, weights: np.ndarray) -> dict[str, floa
     return {name: divisor for name, (kind, divisor) in known.items() if declared in (None, kind)}
 
 
-def _check_plain(ctx: Context, batch: Batch, weights: Any, kept: Batch, rest: Any) -> bool:
+def _check_plain(ctx: Context, numbers: Sequence[float], batch: Batch, weights: Any, kept: Batch, rest: Any) -> bool:
     """A function with one form: its value is a sum, or a mean that divides by one of the known counts."""
     loss = losses.component(ctx)
     found, less = losses.value(ctx, loss, batch, weights), losses.value(ctx, loss, kept, rest)
@@ -100,14 +103,14 @@ def _check_plain(ctx: Context, batch: Batch, weights: Any, kept: Batch, rest: An
     # A mean over the weights does not see what is removed; one over all elements sees it in its divisor; a sum neither.
     factors = (1.0,) if ctx.subject.traits.get("normaliser") == "weights" else (1.0, kept.size / batch.size)
     if not any(ctx.tolerance("loss").allows(found, factor * less) for factor in factors):
-        raise _violation("loss", found, " or ".join(f"{factor * float(less):.6g}" for factor in factors))
+        raise _violation(numbers, "loss", found, " or ".join(f"{factor * float(less):.6g}" for factor in factors))
     return True
 
 
-def _violation(what: str, found: Any, expected: str) -> Violation:
+def _violation(numbers: Sequence[float], what: str, found: Any, expected: str) -> Violation:
     return Violation(
-        f"with weights {list(_WEIGHTS)} the {what} is {np.ravel(found)[:3].tolist()}; without examples 1 and 3 it "
-        f"should be {expected}",
+        f"with {losses.Weighting(tuple(numbers))} the {what} is {np.ravel(found)[:3].tolist()}; without the examples "
+        f"of weight 0 it should be {expected}",
         cause="examples of weight zero enter through a statistic of the batch, or weights below a floor are raised",
         fix="Apply the weights to the values of single examples, and compute statistics from weighted values only.",
     )

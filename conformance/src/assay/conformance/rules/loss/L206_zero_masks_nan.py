@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness import losses
-from assay.conformance.harness.samples import Batch, Domain, sample_of
+from assay.conformance.harness.samples import Batch, Domain, opposed, sample_of
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, Violation
 from assay.conformance.specimens import CROSS_ENTROPY, HUBER_LOSS, SoundCrossEntropy, SoundHuber
@@ -20,15 +21,16 @@ RULE = Rule(
     requirement="Weight zero masks NaN and infinite predictions and labels: value and gradients are those without "
     "them.",
     checks=(
-        "Gives two of five examples weight zero and puts NaN, +inf and -inf into their predictions, and NaN into their "
-        "labels where those are numbers. The reduced value must be what it is with ordinary numbers there, the "
-        "gradients "
-        "finite, and zero for the two examples."
+        "Gives some examples weight zero (two of five, and batches and weights that Hypothesis draws) and puts NaN, "
+        "+inf and -inf into their predictions, and NaN into their labels where those are numbers. Where the unreduced "
+        "values are values of single elements of the predictions (pixels, tokens), so do single elements. The reduced "
+        "value must be what it is with ordinary numbers there, the gradients finite, and zero for what has weight "
+        "zero."
     ),
     why=(
-        "Padding and failed examples hold whatever was in memory, and a logarithm of zero in a masked pixel is normal. "
-        "Zero times NaN is NaN: the one masked element ends the training run. Masking the *result* is not enough, "
-        "because the gradient of what was masked is zero times infinity."
+        "Padding and failed examples hold whatever was in memory, and a logarithm of zero in a masked pixel is "
+        "normal. Zero times NaN is NaN: the one masked element ends the training run. Masking the *result* is not "
+        "enough, because the gradient of what was masked is zero times infinity."
     ),
     bad="""
 losses = loss_fn(y_true, y_pred) * weights  # 0 * NaN
@@ -42,33 +44,80 @@ losses = loss_fn(y_true, safe) * weights
     references=("keras-team/keras#592", "google/jax#1052: the double where"),
 )
 
-POISONED = (1, 3)
-ROWS = 5
-_WEIGHTS = (0.5, 0.0, 2.0, 0.0, 1.25)
+_WEIGHTS = losses.Weighting((0.5, 0.0, 2.0, 0.0, 1.25))
+_POISONS = (("y_pred", np.nan), ("y_pred", np.inf), ("y_pred", -np.inf), ("y_true", np.nan))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Case:
+    """A batch of a size, its weights, and what is put where they are zero."""
+
+    size: int
+    weighting: losses.Weighting
+    side: str
+    poison: float
+
+    def __str__(self) -> str:
+        where = "elements" if self.weighting.elementwise else "examples"
+        return f"{self.poison} in {self.side} of the {where} of weight zero ({self.weighting})"
 
 
 def check(ctx: Context) -> None:
-    """Compare poisoned rows of weight zero with ordinary ones."""
+    """Compare what is poisoned and has weight zero with ordinary numbers there."""
     losses.require_weights(ctx)
     losses.require_independent_examples(ctx)
     sample = sample_of(ctx)
     if all(leaf.domain is Domain.FIXED for leaf in sample.layout.predictions):
         raise NotApplicable("No predictions are floating-point numbers.")
-    batch = sample.grow(ROWS)
-    loss, weights = losses.summed(ctx), losses.row_weights(ctx, batch, _WEIGHTS)
-    expected = losses.gradient(ctx, loss, batch, weights)
-    for side, poison in (("y_pred", np.nan), ("y_pred", np.inf), ("y_pred", -np.inf), ("y_true", np.nan)):
-        poisoned = _poison(batch, side, poison)
-        if poisoned is not None:
-            _compare(ctx, f"{poison} in {side}", losses.gradient(ctx, loss, poisoned, weights), expected)
+    elements = _has_elements(ctx)
+
+    def cases() -> Any:
+        from hypothesis import strategies
+
+        rows = losses.some_zero().map(lambda weights: (len(weights), losses.Weighting(weights)))
+        both = strategies.tuples(
+            strategies.integers(1, 3), losses.some_zero().map(lambda weights: losses.Weighting(weights, True))
+        )
+        weights = strategies.one_of(rows, both) if elements else rows
+        pairs = strategies.tuples(weights, strategies.sampled_from(_POISONS))
+        return pairs.map(lambda pair: _Case(pair[0][0], pair[0][1], pair[1][0], pair[1][1]))
+
+    plain = [_Case(len(_WEIGHTS.numbers), _WEIGHTS, side, poison) for side, poison in _POISONS]
+    losses.explore(ctx, plain, cases, lambda case: _examine(ctx, case))
 
 
-def _compare(ctx: Context, what: str, found: losses.Gradient, expected: losses.Gradient) -> None:
+def _has_elements(ctx: Context) -> bool:
+    """Whether the unreduced values are those of single elements of the predictions, each on its own."""
+    if not losses.has_reduction(ctx, losses.NONE):
+        return False
+    batch = sample_of(ctx).grow(2)
+    values = losses.unreduced(ctx, batch)
+    if values.ndim < 2 or any(array.shape[: values.ndim] != values.shape for array in batch.predictions):
+        return False
+    moved = batch.map_predictions(opposed)
+    last = tuple(width - 1 for width in values.shape)
+    arrays = [array.copy() for array in batch.predictions]
+    for array, other in zip(arrays, moved.predictions, strict=True):
+        array[last] = other[last]
+    found = losses.unreduced(ctx, batch.with_predictions(arrays))
+    rest = np.arange(values.size) < values.size - 1
+    return bool(ctx.tolerance("coupling").allows(found.ravel()[rest], values.ravel()[rest]))
+
+
+def _examine(ctx: Context, case: _Case) -> None:
+    batch = sample_of(ctx).grow(case.size)
+    shape = losses.row_weights(ctx, batch, [1.0] * batch.size).shape
+    weights = case.weighting.array(shape)
+    masked_out = weights == 0
+    poisoned = _poison(batch, case, masked_out)
+    if poisoned is None:
+        return
+    loss = losses.summed(ctx)
+    expected, found = losses.gradient(ctx, loss, batch, weights), losses.gradient(ctx, loss, poisoned, weights)
     if not ctx.tolerance("loss").allows(found.value, expected.value):
         raise Violation(
-            f"with {what} of two examples of weight zero the loss is {np.ravel(found.value)[:3].tolist()}; with "
-            "ordinary "
-            f"numbers there it is {np.ravel(expected.value)[:3].tolist()}",
+            f"with {case} the loss is {np.ravel(found.value)[:3].tolist()}; with ordinary numbers there it is "
+            f"{np.ravel(expected.value)[:3].tolist()}",
             cause="the weight multiplies a value that is not finite, and zero times NaN is NaN",
             fix="Replace what has weight zero by a harmless number before the formula: `tf.where(weights > 0, y_pred, "
             "0)`.",
@@ -77,32 +126,40 @@ def _compare(ctx: Context, what: str, found: losses.Gradient, expected: losses.G
         if array is None:
             continue
         bad = int(np.sum(~np.isfinite(array)))
-        leak = np.abs(array[list(POISONED)]).max(initial=0.0)
+        leak = np.abs(array[_where(array, masked_out)]).max(initial=0.0)
         if bad or leak > 0:
             raise Violation(
-                f"with {what} of two examples of weight zero, {bad} of {array.size} gradients are not finite"
+                f"with {case} {bad} of {array.size} gradients are not finite"
                 if bad
-                else f"with {what} of two examples of weight zero, their gradients reach {leak:.3g}",
+                else f"with {case} their gradients reach {leak:.3g}",
                 cause="the value is masked after the formula, whose derivative there is infinite or NaN",
                 fix="Mask the inputs before the formula as well (the double `tf.where`).",
             )
 
 
-def _poison(batch: Batch, side: str, poison: float) -> Batch | None:
+def _where(array: np.ndarray, masked_out: np.ndarray) -> np.ndarray:
+    """Where an array belongs to weights of zero: at the very elements, or at rows that are zero throughout."""
+    if array.shape[: masked_out.ndim] == masked_out.shape:
+        return masked_out
+    return np.all(masked_out.reshape(len(masked_out), -1), axis=-1)
+
+
+def _poison(batch: Batch, case: _Case, masked_out: np.ndarray) -> Batch | None:
     leaves, arrays = (
-        (batch.layout.predictions, batch.predictions) if side == "y_pred" else (batch.layout.truth, batch.truth)
+        (batch.layout.predictions, batch.predictions) if case.side == "y_pred" else (batch.layout.truth, batch.truth)
     )
     changed, any_changed = [], False
     for leaf, array in zip(leaves, arrays, strict=True):
         poisonable = leaf.batched and leaf.domain not in (Domain.FIXED, Domain.CLASS_IDS) and array.dtype.kind == "f"
         copy = array.copy()
         if poisonable:
-            copy[list(POISONED)] = poison
-            any_changed = True
+            where = _where(array, masked_out)
+            copy[where] = case.poison
+            any_changed = any_changed or bool(np.any(where))
         changed.append(copy)
     if not any_changed:
         return None
-    return batch.with_predictions(changed) if side == "y_pred" else batch.with_truth(changed)
+    return batch.with_predictions(changed) if case.side == "y_pred" else batch.with_truth(changed)
 
 
 class _OnlyMultiplies(SoundCrossEntropy):

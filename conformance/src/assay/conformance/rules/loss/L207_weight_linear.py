@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness import losses
-from assay.conformance.harness.samples import sample_of
+from assay.conformance.harness.samples import Batch, sample_of
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, Rule, Violation
 from assay.conformance.specimens import CROSS_ENTROPY, HUBER_LOSS, SoundCrossEntropy, SoundHuber
@@ -19,12 +19,12 @@ RULE = Rule(
     requirement="The summed loss is linear in the weights: twice the weights, twice the sum; two weightings add up.",
     checks=(
         "With reduction sum, compares weights w with 0.5 w, 3 w and 100 w, and the loss of w + v with the sum of both "
-        "losses. The weights are fractional and in the shape of the unreduced values."
+        "losses. The weights are in the shape of the unreduced values: fractions, and those that Hypothesis draws, "
+        "one for each example or for each element."
     ),
     why=(
         "Class weights, curriculum weights and importance weights are products. A loss that clips, casts to integers "
-        "or "
-        "normalises them trains on other proportions than were asked for."
+        "or normalises them trains on other proportions than were asked for."
     ),
     bad="""
 losses = self.call(y_true, y_pred) * tf.cast(sample_weight, tf.int32)  # 0.5 becomes 0
@@ -39,28 +39,57 @@ losses = self.call(y_true, y_pred) * tf.cast(sample_weight, tf.float32)
 FACTORS = (0.5, 3.0, 100.0)
 
 
+_ONE = losses.Weighting((0.3, 1.7, 0.9, 0.2, 1.1, 0.6, 1.4), elementwise=True)
+_TWO = losses.Weighting((1.2, 0.4, 0.1, 1.8, 0.7), elementwise=True)
+
+
 def check(ctx: Context) -> None:
     """Scale the weights, and add two weightings."""
     losses.require_weights(ctx)
-    loss = losses.require_weights(ctx, losses.SUM)
-    batch = sample_of(ctx).grow(5)
+    losses.require_weights(ctx, losses.SUM)
+    sample = sample_of(ctx)
+
+    def cases() -> Any:
+        from hypothesis import strategies
+
+        return strategies.tuples(
+            losses.grown(), losses.weightings(), losses.weightings(), strategies.sampled_from(FACTORS)
+        )
+
+    def examine(case: tuple[tuple[int, int], losses.Weighting, losses.Weighting, float]) -> None:
+        (size, seed), one, two, factor = case
+        _compare(ctx, sample.grow(size, seed=seed), one, two, factor)
+
+    losses.explore(ctx, [((5, 0), _ONE, _TWO, factor) for factor in FACTORS], cases, examine)
+
+
+def _compare(ctx: Context, batch: Batch, one: losses.Weighting, two: losses.Weighting, factor: float) -> None:
+    loss, allowed = losses.component(ctx, losses.SUM), ctx.tolerance("loss")
     shape = losses.unreduced(ctx, batch).shape
-    random = np.random.default_rng(ctx.seed)
-    one, two = (random.uniform(0.1, 1.9, size=shape).astype(np.float32) for _ in range(2))
-    base, other = (float(losses.value(ctx, loss, batch, weights)) for weights in (one, two))
-    allowed = ctx.tolerance("loss")
-    for factor in FACTORS:
-        found = float(losses.value(ctx, loss, batch, one * np.float32(factor)))
-        if not allowed.allows(found, factor * base):
-            raise _violation(f"{factor:g} times the weights give {found:.6g}", base, factor * base)
-    both = float(losses.value(ctx, loss, batch, one + two))
+    weights, others = one.array(shape), two.array(shape)
+
+    def total(weights: np.ndarray) -> float:
+        return float(losses.value(ctx, loss, batch, weights))
+
+    base = total(weights)
+    found = total(weights * np.float32(factor))
+    if not allowed.allows(found / factor, base):
+        raise _violation(
+            f"for {losses.counted(batch.size)} {one} give {base:.6g}, and {factor:g} times these give {found:.6g}",
+            factor * base,
+        )
+    other, both = total(others), total(weights + others)
     if not allowed.allows(both, base + other):
-        raise _violation(f"two weightings added give {both:.6g}", base, base + other)
+        raise _violation(
+            f"for {losses.counted(batch.size)} {one} give {base:.6g}, {two} give {other:.6g}, and both added give "
+            f"{both:.6g}",
+            base + other,
+        )
 
 
-def _violation(what: str, base: float, expected: float) -> Violation:
+def _violation(what: str, expected: float) -> Violation:
     return Violation(
-        f"{what}; the weights themselves give {base:.6g}, so it should be {expected:.6g}",
+        f"{what}; it should be {expected:.6g}",
         cause="the weights are clipped, rounded, cast to integers, or normalised within the batch",
         fix="Use the weights as they come: multiply the values by them in float32, and add up.",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,12 @@ RULE = Rule(
     level=Level.MUST,
     requirement="The predictions of elements with the ignored label change neither the loss nor any gradient.",
     checks=(
-        "Gives two of five examples the label that the trait `ignore_label` names, changes their predictions a lot, "
-        "and "
-        "compares values and gradients. The gradients of the two must be zero."
+        "Gives two of five examples, and others that Hypothesis draws, the label that the trait `ignore_label` names, "
+        "changes their predictions a lot, and compares values and gradients. The gradients of the two must be zero."
     ),
     why=(
-        "Void pixels and padding are labelled 255 or -1. When they are clipped to a class, or kept in a penalty on the "
-        "logits, the model learns to predict that class wherever there is padding."
+        "Void pixels and padding are labelled 255 or -1. When they are clipped to a class, or kept in a penalty on "
+        "the logits, the model learns to predict that class wherever there is padding."
     ),
     bad="""
 labels = tf.minimum(y_true, num_classes - 1)  # 255 becomes the last class
@@ -57,11 +57,27 @@ def ignoring(ctx: Context, batch: Batch, rows: Any) -> Batch:
 
 def check(ctx: Context) -> None:
     """Change predictions under the ignored label."""
-    batch = ignoring(ctx, sample_of(ctx).grow(ROWS), IGNORED)
+    if ctx.trait("ignore_label") is None:
+        raise NotApplicable("The loss declares no 'ignore_label'.")
+
+    def cases() -> Any:
+        from hypothesis import strategies
+
+        marks = strategies.lists(strategies.booleans(), min_size=1, max_size=6).filter(any)
+        return marks.map(lambda found: tuple(row for row, marked in enumerate(found) if marked)).flatmap(
+            lambda rows: strategies.tuples(strategies.integers(rows[-1] + 1, 6), strategies.just(rows))
+        )
+
+    losses.explore(ctx, [(ROWS, IGNORED)], cases, lambda case: _examine(ctx, *case), examples=6)
+
+
+def _examine(ctx: Context, size: int, ignored: Sequence[int]) -> None:
+    batch, rows = ignoring(ctx, sample_of(ctx).grow(size), ignored), list(ignored)
     other = [array.copy() for array in batch.predictions]
     for array in other:
-        array[list(IGNORED)] = np.roll(array[list(IGNORED)], 1, axis=-1) * _FAR
+        array[rows] = np.roll(array[rows], 1, axis=-1) * _FAR
     changed = batch.with_predictions(other)
+    said = f"where {rows} of {losses.counted(size)} have the ignored label"
     for reduction in (losses.DEFAULT, losses.SUM):
         if not losses.has_reduction(ctx, reduction):
             continue
@@ -69,13 +85,13 @@ def check(ctx: Context) -> None:
         expected, found = losses.gradient(ctx, loss, batch), losses.gradient(ctx, loss, changed)
         if not ctx.tolerance("loss").allows(found.value, expected.value):
             raise _violation(
-                f"with reduction {reduction}, other predictions under the ignored label move the loss from "
+                f"{said}, with reduction {reduction}, other predictions for them move the loss from "
                 f"{np.ravel(expected.value)[:3].tolist()} to {np.ravel(found.value)[:3].tolist()}"
             )
         for gradient in found.gradients:
-            if gradient is not None and np.any(gradient[list(IGNORED)]):
-                most = float(np.abs(gradient[list(IGNORED)]).max())
-                raise _violation(f"with reduction {reduction}, gradients under the ignored label reach {most:.3g}")
+            if gradient is not None and np.any(gradient[rows]):
+                most = float(np.abs(gradient[rows]).max())
+                raise _violation(f"{said}, with reduction {reduction}, their gradients reach {most:.3g}")
 
 
 def _violation(observed: str) -> Violation:

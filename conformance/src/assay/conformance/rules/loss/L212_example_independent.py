@@ -16,15 +16,15 @@ RULE = Rule(
     level=Level.MUST,
     requirement="The loss of one example does not depend on the predictions for the others in its batch.",
     checks=(
-        "Changes the predictions of one example and compares the unreduced values of the others. A loss that gives one "
-        "number for a batch is asked instead whether the effects of two such changes add up, as they do for every sum "
-        "or "
-        "mean over examples. A loss that couples examples by design declares the trait `mixes_examples`."
+        "Changes the predictions of one example, in batches of five and of sizes that Hypothesis draws, and compares "
+        "the unreduced values of the others. A loss that gives one number for a batch is asked instead whether the "
+        "effects of two such changes add up, as they do for every sum or mean over examples. A loss that couples "
+        "examples by design declares the trait `mixes_examples`."
     ),
     why=(
         "Examples are split over replicas, padded, bucketed and accumulated in micro-batches. A loss that mixes them "
-        "by "
-        "accident (a softmax or a maximum over axis 0) gives other gradients for each way of cutting the same data."
+        "by accident (a softmax or a maximum over axis 0) gives other gradients for each way of cutting the same "
+        "data."
     ),
     bad="""
 probabilities = tf.nn.softmax(y_pred, axis=0)  # over the batch
@@ -39,10 +39,23 @@ probabilities = tf.nn.softmax(y_pred, axis=-1)  # over the classes
 
 
 def check(ctx: Context) -> None:
-    """Say what the probe saw."""
+    """Change one example and look at the others."""
     ctx.not_applicable_if("mixes_examples")
     losses.component(ctx)
-    seen = losses.coupling(ctx)
+
+    def cases() -> Any:
+        from hypothesis import strategies
+
+        return strategies.integers(2, 6).flatmap(
+            lambda size: strategies.tuples(strategies.just(size), strategies.integers(0, size - 1), losses.seeds())
+        )
+
+    plain = [(5, row, 0) for row in range(5)] if losses.coupling(ctx) else []
+    losses.explore(ctx, plain, cases, lambda case: _examine(ctx, *case))
+
+
+def _examine(ctx: Context, size: int, row: int, seed: int) -> None:
+    seen = losses.coupling_of(ctx, size, row, seed=seed)
     if seen:
         raise Violation(
             seen,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,12 @@ RULE = Rule(
     requirement="Value and gradients are finite for saturated predictions, right or wrong, and at exact targets.",
     checks=(
         "Computes value and gradients for logits of +-20, 50, 100 and 1000, right, wrong and mixed; for probabilities "
-        "of "
-        "exactly 0 and 1; and for predictions that equal their targets. Each stays within the domain of the sample."
+        "of exactly 0 and 1; and for predictions that equal their targets; for six examples, and for batches that "
+        "Hypothesis draws. Each stays within the domain of the sample."
     ),
     why=(
         "Logits of 50 are ordinary late in training and in the first steps of a bad start. `log(sigmoid(x))`, a power "
-        "of "
-        "zero and the root of a squared error are finite on random data; the first saturated example makes every "
+        "of zero and the root of a squared error are finite on random data; the first saturated example makes every "
         "weight NaN."
     ),
     bad="""
@@ -40,26 +40,36 @@ return tf.nn.softplus(logits)  # the same number at any size
 )
 
 SIZES = (20.0, 50.0, 100.0, 1000.0)
+KINDS = ("right", "wrong", "mixed")
 
 
 def check(ctx: Context) -> None:
     """Look for what is not finite."""
-    batch = sample_of(ctx).grow(6)
-    loss = losses.summed(ctx)
-    looked = False
-    for size in SIZES:
-        for what, make in (
-            ("right", lambda size: perfect(batch, confidence=size)),
-            ("wrong", lambda size: wrong(batch, confidence=size)),
-            ("mixed", lambda size: saturated(batch, size)),
-        ):
-            extreme = make(size)
-            if extreme is None:
-                continue
-            looked = True
-            _look(ctx, loss, extreme, f"{what} predictions of size {size:g}")
-    if not looked:
-        raise NotApplicable(f"Neither saturated nor perfect predictions can be made for {batch.describe()}.")
+    sample = sample_of(ctx)
+    makers = _makers()
+    if all(make(sample.grow(6), SIZES[0]) is None for make in makers.values()):
+        raise NotApplicable(f"Neither saturated nor perfect predictions can be made for {sample.grow(6).describe()}.")
+
+    def cases() -> Any:
+        from hypothesis import strategies
+
+        return strategies.tuples(losses.grown(), strategies.sampled_from(SIZES), strategies.sampled_from(KINDS))
+
+    def examine(case: tuple[tuple[int, int], float, str]) -> None:
+        (rows, seed), size, kind = case
+        extreme = makers[kind](sample.grow(rows, seed=seed), size)
+        if extreme is not None:
+            _look(ctx, losses.summed(ctx), extreme, f"{kind} predictions of size {size:g}")
+
+    losses.explore(ctx, [((6, 0), size, kind) for size in SIZES for kind in KINDS], cases, examine, examples=6)
+
+
+def _makers() -> Mapping[str, Callable[[Batch, float], Batch | None]]:
+    return {
+        "right": lambda batch, size: perfect(batch, confidence=size),
+        "wrong": lambda batch, size: wrong(batch, confidence=size),
+        "mixed": lambda batch, size: saturated(batch, size),
+    }
 
 
 def _look(ctx: Context, loss: losses.LossComponent, batch: Batch, what: str) -> None:
@@ -69,9 +79,8 @@ def _look(ctx: Context, loss: losses.LossComponent, batch: Batch, what: str) -> 
     total = sum(g.size for g in found.gradients if g is not None)
     if bad_values or bad:
         raise Violation(
-            f"for {what} the loss is {np.ravel(found.value)[:3].tolist()} and {bad} of {total} gradients are not "
-            "finite "
-            f"({batch.describe()})",
+            f"for {losses.counted(batch.size)} with {what} the loss is {np.ravel(found.value)[:3].tolist()} and {bad} "
+            f"of {total} gradients are not finite ({batch.describe()})",
             cause=(
                 "the value overflows: an exponential, or the logarithm of a probability that has become 0"
                 if bad_values

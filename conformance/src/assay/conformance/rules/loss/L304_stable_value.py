@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,15 @@ RULE = Rule(
     level=Level.MUST,
     requirement="At logits of +-10 to +-30, and further where a reference is declared, the value is exact to float32.",
     checks=(
-        "With the trait `reference`, a callable `(y_true, y_pred)` in NumPy float64 that gives the unreduced values or "
-        "the "
-        "default value, compares at logits of +-10, 20, 30, 100 and 1000. Without it, compares wrong logits of growing "
-        "size with the loss computed on float64 inputs where it keeps that precision, at sizes where float64 is exact."
+        "With the trait `reference`, a callable `(y_true, y_pred)` in NumPy float64 that gives the unreduced values "
+        "or the default value, compares at logits of +-10, 20, 30, 100 and 1000. Without it, compares wrong logits of "
+        "growing size with the loss computed on float64 inputs where it keeps that precision, at sizes where float64 "
+        "is exact."
     ),
     why=(
-        "`log(softmax(x) + 1e-8)` ends at 18.4: beyond that the worst mistakes all cost the same and their gradient is "
-        "gone. In float32 the digits go much earlier, and two implementations of one formula disagree in the third."
+        "`log(softmax(x) + 1e-8)` ends at 18.4: beyond that the worst mistakes all cost the same and their gradient "
+        "is gone. In float32 the digits go much earlier, and two implementations of one formula disagree in the "
+        "third."
     ),
     bad="""
 return -tf.math.log(tf.sigmoid(x) + 1e-8)
@@ -40,6 +42,7 @@ return tf.nn.softplus(-x)
 
 SIZES = (10.0, 20.0, 30.0)
 REFERENCE_SIZES = (10.0, 20.0, 30.0, 100.0, 1000.0)
+KINDS = ("wrong", "right", "mixed")
 
 
 def check(ctx: Context) -> None:
@@ -48,25 +51,48 @@ def check(ctx: Context) -> None:
     reference = ctx.trait("reference")
     if not sample.has_predictions(Domain.LOGITS):
         raise NotApplicable("The predictions are not logits; the value is bounded by their own domain.")
-    batch = sample.grow(5)
-    loss = losses.component(ctx)
-    for size in SIZES if reference is None else REFERENCE_SIZES:
-        for what, extreme in (
-            ("right", perfect(batch, confidence=size)),
-            ("wrong", wrong(batch, confidence=size)),
-            ("mixed", saturated(batch, size, seed=int(size))),
-        ):
-            if extreme is None:
-                continue
-            found = losses.value(ctx, loss, extreme)
-            expected = _in_float64(ctx, extreme) if reference is None else _reference(reference, extreme, found)
-            if np.all(np.isfinite(expected)) and not ctx.tolerance("loss").allows(found, expected):
-                raise Violation(
-                    f"for {what} logits of size {size:g} the loss is {np.ravel(found)[:3].tolist()}, and "
-                    f"{np.ravel(expected)[:3].tolist()} in float64",
-                    cause="a probability is computed first and loses its digits, or is clipped, before the logarithm",
-                    fix="Work in log space: `tf.nn.log_softmax`, `tf.math.log_sigmoid`, `tf.nn.softplus`.",
-                )
+    sizes = SIZES if reference is None else REFERENCE_SIZES
+    makers = _makers()
+
+    def cases() -> Any:
+        from hypothesis import strategies
+
+        return strategies.tuples(losses.grown(1, 4), strategies.sampled_from(sizes), strategies.sampled_from(KINDS))
+
+    def examine(case: tuple[tuple[int, int], float, str]) -> None:
+        (rows, seed), size, kind = case
+        extreme = makers[kind](sample.grow(rows, seed=seed), size)
+        if extreme is not None:
+            _compare(ctx, extreme, f"{kind} logits of size {size:g}")
+
+    losses.explore(ctx, [((5, 0), size, kind) for size in sizes for kind in KINDS], cases, examine)
+
+
+def _makers() -> Mapping[str, Callable[[Batch, float], Batch | None]]:
+    return {
+        "right": lambda batch, size: perfect(batch, confidence=size),
+        "wrong": lambda batch, size: wrong(batch, confidence=size),
+        "mixed": lambda batch, size: saturated(batch, size, seed=int(size)),
+    }
+
+
+def _compare(ctx: Context, batch: Batch, what: str) -> None:
+    reference = ctx.trait("reference")
+    found = losses.value(ctx, losses.component(ctx), batch)
+    expected = _in_float64(ctx, batch) if reference is None else _reference(reference, batch, found)
+    if np.all(np.isfinite(expected)) and not ctx.tolerance("loss").allows(found, expected):
+        raise Violation(
+            f"for {losses.counted(batch.size)} with {what} the loss is {np.ravel(found)[:3].tolist()}, and "
+            f"{np.ravel(expected)[:3].tolist()} in float64 ({_logits(batch)})",
+            cause="a probability is computed first and loses its digits, or is clipped, before the logarithm",
+            fix="Work in log space: `tf.nn.log_softmax`, `tf.math.log_sigmoid`, `tf.nn.softplus`.",
+        )
+
+
+def _logits(batch: Batch) -> str:
+    """The first row of predictions, for the message."""
+    row = np.ravel(batch.predictions[0][0])[:4].tolist()
+    return f"logits {row}{' and more' if batch.predictions[0].size > len(row) else ''}"
 
 
 def _reference(reference: Any, batch: Batch, found: np.ndarray) -> np.ndarray:
