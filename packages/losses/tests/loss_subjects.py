@@ -44,6 +44,10 @@ ANCHOR_DOMAINS = {
     "y_pred/cls_outputs": "logits",
     "y_pred/box_outputs": "real",
 }
+PIXEL_PROBABILITIES = (np.exp(PIXELS) / np.exp(PIXELS).sum(-1, keepdims=True)).astype(np.float32)
+TEACHER = RANDOM.normal(size=(ROWS, 3)).astype(np.float32)
+EMBEDDINGS = RANDOM.normal(size=(ROWS, 4)).astype(np.float32)
+PER_IMAGE = {"ignore_label": 255, "normaliser": "elements"}
 
 
 def subject(name, factory, sample, **traits):
@@ -99,5 +103,34 @@ SUBJECTS = [
         lambda: losses.RetinaNetLoss(num_classes=3, box_loss_weight=2.0),
         (ANCHOR_LABELS, ANCHOR_OUTPUTS),
         domain=ANCHOR_DOMAINS,
+    ),
+    subject("DiceLoss", lambda: losses.DiceLoss(ignore_label=255), (LABEL_MAPS, PIXELS), **PER_IMAGE),
+    subject(
+        "DiceLoss soft",
+        lambda: losses.DiceLoss(activation="sigmoid", squared=True),
+        (MATTING[..., np.newaxis] * [1.0, 0.5, 0.9], PIXELS),
+    ),
+    subject("TverskyLoss", lambda: losses.TverskyLoss(ignore_label=255), (LABEL_MAPS, PIXELS), **PER_IMAGE),
+    subject("LovaszSoftmaxLoss", lambda: losses.LovaszSoftmaxLoss(ignore_label=255), (LABEL_MAPS, PIXELS), **PER_IMAGE),
+    subject(
+        "LovaszSoftmaxLoss probabilities",
+        lambda: losses.LovaszSoftmaxLoss(from_logits=False, ignore_label=255),
+        (LABEL_MAPS, PIXEL_PROBABILITIES),
+        **PER_IMAGE,
+    ),
+    subject(
+        "DistillationLoss",
+        lambda: losses.DistillationLoss(temperature=2.0),
+        (TEACHER, LOGITS),
+        zero_at_target=True,
+        domain={"y_true": "real", "y_pred": "real"},
+    ),
+    subject(
+        "SupervisedContrastiveLoss",
+        lambda: losses.SupervisedContrastiveLoss(temperature=0.5),
+        (IDS, EMBEDDINGS),
+        mixes_examples=True,
+        normaliser="valid",
+        domain="real",
     ),
 ]

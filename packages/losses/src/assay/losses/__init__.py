@@ -20,6 +20,16 @@ from assay.losses.focal import SigmoidFocalLoss as SigmoidFocalLoss
 from assay.losses.focal import SoftmaxFocalLoss as SoftmaxFocalLoss
 from assay.losses.focal import sigmoid_focal_loss as sigmoid_focal_loss
 from assay.losses.focal import softmax_focal_loss as softmax_focal_loss
+from assay.losses.regions import DiceLoss as DiceLoss
+from assay.losses.regions import LovaszSoftmaxLoss as LovaszSoftmaxLoss
+from assay.losses.regions import TverskyLoss as TverskyLoss
+from assay.losses.regions import dice_loss as dice_loss
+from assay.losses.regions import lovasz_softmax_loss as lovasz_softmax_loss
+from assay.losses.regions import tversky_loss as tversky_loss
+from assay.losses.representation import DistillationLoss as DistillationLoss
+from assay.losses.representation import SupervisedContrastiveLoss as SupervisedContrastiveLoss
+from assay.losses.representation import distillation_loss as distillation_loss
+from assay.losses.representation import supervised_contrastive_loss as supervised_contrastive_loss
 from assay.losses.segmentation import MaskScoringLoss as MaskScoringLoss
 from assay.losses.segmentation import SegmentationLoss as SegmentationLoss
 from assay.losses.segmentation import mask_scores as mask_scores

@@ -23,15 +23,21 @@ def logit(probabilities: Any) -> Any:
 
 def sigmoid(logits: Any) -> Any:
     """Sigmoid that is never flat: beyond `LARGEST_LOGIT` both value and gradient are those of that logit."""
-    return tf.sigmoid(_replaced(logits, tf.clip_by_value(logits, -LARGEST_LOGIT, LARGEST_LOGIT)))
+    return tf.sigmoid(_replaced(logits, by=tf.clip_by_value(logits, -LARGEST_LOGIT, LARGEST_LOGIT)))
 
 
 def softmax(logits: Any) -> Any:
     """Softmax over the last axis that is never flat: no logit counts as more than `LARGEST_LOGIT` below the largest."""
-    lowest = tf.reduce_max(logits, axis=-1, keepdims=True) - LARGEST_LOGIT
-    return tf.nn.softmax(_replaced(logits, tf.maximum(logits, lowest)), axis=-1)
+    below = logits - tf.stop_gradient(tf.reduce_max(logits, axis=-1, keepdims=True))
+    return tf.nn.softmax(_replaced(below, by=tf.maximum(below, -LARGEST_LOGIT)), axis=-1)
 
 
 def _replaced(tensor: Any, by: Any) -> Any:
-    """The value of one tensor with the gradient of another."""
-    return tensor + tf.stop_gradient(by - tensor)
+    """The value of one tensor while another receives the gradient; adding their difference would round it away."""
+
+    @tf.custom_gradient
+    def replaced(tensor: Any) -> Any:
+        del tensor
+        return tf.identity(by), lambda upstream: upstream
+
+    return replaced(tensor)
