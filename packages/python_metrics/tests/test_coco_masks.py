@@ -208,7 +208,7 @@ def test_pasted_masks_are_those_above_one_half(seed, shape, box):
     for start, length in zip(runs.start, runs.length, strict=True):
         assert not drawn[start : start + length].any()
         drawn[start : start + length] = True
-    differing = drawn.reshape(50, 40).T != (values > 0.5)
+    differing = (values > 0.5) != drawn.reshape(50, 40).T
     assert not differing[np.abs(values - 0.5) > 1e-4].any()
 
 

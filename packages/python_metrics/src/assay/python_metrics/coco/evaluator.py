@@ -25,21 +25,17 @@ from typing import Any, Literal
 
 import numpy as np
 from assay.python_metrics._host_metric import BaseHostMetric
-from assay.python_metrics.coco import fields, reference, vectorized
-from assay.python_metrics.coco.annotations import Annotations, load
-from assay.python_metrics.coco.fields import Batch, Columns, Side, rows_by_id
+from assay.python_metrics.coco import reference, vectorized
+from assay.python_metrics.coco.annotations import load
 from assay.python_metrics.coco.keypoints import COCO_SIGMAS
-from assay.python_metrics.coco.masks import MaskFormat, listed
+from assay.python_metrics.coco.masks import MaskFormat
 from assay.python_metrics.coco.progress import Progress, to_stderr
 from assay.python_metrics.coco.protocol import Kind, Protocol, protocol
 from assay.python_metrics.coco.question import Curves
-from assay.python_metrics.coco.runs import Runs, joined
+from assay.python_metrics.coco.reader import Reader, with_arrays_of_masks
 from assay.python_metrics.coco.scene import Scene, lay_out
 from assay.python_metrics.coco.store import Store
 from assay.python_metrics.coco.summarize import summarize, summarize_categories
-
-REQUIRED_GROUNDTRUTHS = (fields.SOURCE_ID, fields.COUNT, fields.BOXES, fields.CLASSES)
-REQUIRED_PREDICTIONS = (fields.SOURCE_ID, fields.COUNT, fields.FOUND_BOXES, fields.FOUND_CLASSES, fields.SCORES)
 
 Engine = Literal["auto", "vectorized", "pycocotools"]
 Duplicates = Literal["first", "error"]
@@ -57,14 +53,18 @@ class COCOEvaluator(BaseHostMetric):
     | `ARmax1`, `ARmax10`, `ARmax100` | recall with the best 1, 10, 100 detections of an image and category |
     | `ARs`, `ARm`, `ARl` | recall by area, with the best 100 detections of an image and category |
 
+    With `include_mask` the same 12 numbers come for masks, as `mask_AP` and so on; with `include_keypoint` 10 for
+    keypoints: `keypoint_AP`, `AP50`, `AP75`, `APm`, `APl`, and `keypoint_AR`, `AR50`, `AR75`, `ARm`, `ARl`, with at
+    most 20 detections of an image and category, and object keypoint similarity in place of IoU.
+
     The 100 is `max_num_eval_detections` in names and numbers alike; smaller limits are never above it. A number is -1
     when the data does not define it: no category has an object (in that area range), or there is no data at all.
     Without a detection, numbers are 0 where there were objects.
 
     With `per_category_metrics`, each number comes for each category too: `Precision mAP ByCategory/<name>`,
     `...@50IoU/`, `...@75IoU/`, `... (small)/`, `... (medium)/`, `... (large)/`, `Recall AR@1 ByCategory/<name>`,
-    `@10`, `@100`, `Recall AR (small) ByCategory/`, `(medium)`, `(large)`. The name is that of the annotation file or of
-    `category_names`, or the id.
+    `@10`, `@100`, `Recall AR (small) ByCategory/`, `(medium)`, `(large)`; before those of masks stands `mask `, before
+    those of keypoints `keypoints `. The name is that of the annotation file or of `category_names`, or the id.
 
     Groundtruth fields, padded to `K` objects (not looked at with an annotation file, and None will do):
 
@@ -75,7 +75,10 @@ class COCOEvaluator(BaseHostMetric):
     | `boxes` | `[batch, K, 4]` | ymin, xmin, ymax, xmax in pixels of the original image |
     | `classes` | `[batch, K]` | category ids |
     | `is_crowds` | `[batch, K]`, optional | crowds need not be found, and any number of detections may lie in them |
-    | `areas` | `[batch, K]`, optional | pixels squared, for the area ranges; height times width of the box without it |
+    | `areas` | `[batch, K]`, optional | pixels squared, for the area ranges; without it, of the mask or the box |
+    | `masks` | `[batch, K, H, W]` or `[batch, K]` | with `include_mask`: of the whole image, see below |
+    | `height`, `width` | `[batch]` | with `include_mask`: size of the original image |
+    | `keypoints` | `[batch, K, k, 2]` | with `include_keypoint`: y, x; NaN or the origin where not labelled |
 
     Prediction fields, padded to `D` detections; the images of a batch may come in another order:
 
@@ -86,7 +89,14 @@ class COCOEvaluator(BaseHostMetric):
     | `detection_boxes` | `[batch, D, 4]` | ymin, xmin, ymax, xmax, in pixels of the model's input or of the image |
     | `detection_classes` | `[batch, D]` | |
     | `detection_scores` | `[batch, D]` | |
-    | `image_info` | `[batch, 4, 2]` | row 2 is the scale (y, x) from the original image to the model's input |
+    | `detection_masks` | `[batch, D, h, w]` or `[batch, D]` | with `include_mask`: values in [0, 1], set above 0.5 |
+    | `detection_outer_boxes` | `[batch, D, 4]`, optional | the boxes that masks are for, if not `detection_boxes` |
+    | `detection_keypoints` | `[batch, D, k, 2]` | with `include_keypoint`: y, x |
+    | `image_info` | `[batch, 4, 2]` | to rescale: row 2 is the scale (y, x) from the original image to the input |
+
+    Masks of detections are for their box, of any resolution (28x28, say), and are laid into the image; or as large as
+    the image, or larger where they are padded on the right and below. Masks of either side may also be lists, one an
+    image, of masks in COCO's run-length encoding, of PNG files as bytes, or of arrays, whose sizes may then differ.
 
     Every image of a batch counts, also without a detection; images of an annotation file that never came do not.
     Detections of a category without an annotation are not looked at. Equal scores are ordered by image id, then by
@@ -94,10 +104,17 @@ class COCOEvaluator(BaseHostMetric):
 
     Args:
         annotation_file: Groundtruth in COCO's JSON format; None when it comes with the batches.
+        include_mask: Whether to evaluate masks too.
+        include_keypoint: Whether to evaluate keypoints too.
         need_rescale_bboxes: Whether detection boxes are in pixels of the model's input; they are then divided by the
             scale in `image_info`.
+        need_rescale_keypoints: The same for detection keypoints.
         per_category_metrics: Whether the result has the numbers of each category.
         max_num_eval_detections: How many detections of an image and category count, the ones with the highest scores.
+        kpt_oks_sigmas: One for each keypoint: the standard deviation of annotators relative to the square root of an
+            object's area. COCO's 17 by default.
+        mask_format: What arrays of detection masks are: "box", for their box; "image", of the whole image; "auto", of
+            the image when they are as large as it is.
         engine: "vectorized" (which is also "auto"), or "pycocotools", which needs the extra `coco`.
         duplicates: What to do with an image id that comes again: "first" counts it once, as it came first; "error"
             refuses the batch with a `DuplicateImageError`.
@@ -111,7 +128,7 @@ class COCOEvaluator(BaseHostMetric):
 
     References:
         Lin et al., "Microsoft COCO: Common Objects in Context", 2014, https://arxiv.org/abs/1405.0312.
-        COCO, "Detection Evaluation", https://cocodataset.org/#detection-eval.
+        COCO, "Detection Evaluation" and "Keypoint Evaluation", https://cocodataset.org/#detection-eval.
     """
 
     def __init__(
@@ -142,15 +159,22 @@ class COCOEvaluator(BaseHostMetric):
         self._sigmas = tuple(float(sigma) for sigma in (kpt_oks_sigmas or COCO_SIGMAS)) if include_keypoint else ()
         if not all(sigma > 0 for sigma in self._sigmas):
             raise ValueError(f"`kpt_oks_sigmas` must be positive. Received: {self._sigmas}.")
-        self._annotations: Annotations | None = None
-        if annotation_file:
-            self._annotations = load(annotation_file, with_masks=include_mask, num_keypoints=len(self._sigmas))
+        self._reader = Reader(
+            annotations=load(annotation_file, with_masks=bool(include_mask), num_keypoints=len(self._sigmas))
+            if annotation_file
+            else None,
+            include_mask=bool(include_mask),
+            num_keypoints=len(self._sigmas),
+            need_rescale_bboxes=bool(need_rescale_bboxes),
+            need_rescale_keypoints=bool(need_rescale_keypoints and include_keypoint),
+            mask_format=mask_format,
+        )
         self._options: dict[str, Any] = {
             "annotation_file": fspath(annotation_file) if annotation_file else None,
             "include_mask": bool(include_mask),
             "include_keypoint": bool(include_keypoint),
             "need_rescale_bboxes": bool(need_rescale_bboxes),
-            "need_rescale_keypoints": bool(need_rescale_keypoints) and bool(include_keypoint),
+            "need_rescale_keypoints": self._reader.need_rescale_keypoints,
             "max_num_eval_detections": int(max_num_eval_detections),
             "kpt_oks_sigmas": self._sigmas,
             "mask_format": mask_format,
@@ -158,7 +182,8 @@ class COCOEvaluator(BaseHostMetric):
         }
         self._per_category = bool(per_category_metrics)
         self._evaluate = ENGINES[engine]
-        self._names = {**(self._annotations.names if self._annotations else {}), **(category_names or {})}
+        of_file = self._reader.annotations.names if self._reader.annotations else {}
+        self._names = {**of_file, **(category_names or {})}
         self._progress = progress
         self._kinds = (
             Kind.BOXES,
@@ -190,87 +215,17 @@ class COCOEvaluator(BaseHostMetric):
             ValueError: If a field cannot be used, or the two sides are not about the same images.
             DuplicateImageError: If an image came before, with `duplicates="error"`.
         """
+        reader = self._reader
+        found = self._fields("predictions", with_arrays_of_masks(predictions), *reader.prediction_fields())
         truth: dict[str, np.ndarray] = {}
-        required, optional = self._prediction_fields()
-        found = self._fields("predictions", _with_listed(predictions, fields.FOUND_MASKS), required, optional)
-        if self._annotations is None:
-            given = {} if groundtruths is None else groundtruths
-            truth = self._fields(
-                "groundtruths",
-                _with_listed(given, fields.MASKS),
-                self._groundtruth_fields(),
-                (fields.CROWDS, fields.AREAS),
-            )
+        if reader.annotations is None:
+            given = with_arrays_of_masks({} if groundtruths is None else groundtruths)
+            truth = self._fields("groundtruths", given, *reader.groundtruth_fields())
         self.update(truth, found)
 
     def update(self, groundtruths: dict[str, np.ndarray], predictions: dict[str, np.ndarray]) -> None:
         """Add a batch of arrays."""
-        found = Side("predictions", predictions, slots=fields.FOUND_CLASSES)
-        if self._annotations is not None:
-            ids = [self._annotations.known_as(identity) for identity in found.ids]
-            sizes = self._annotations.sizes[[self._annotations.index[identity] for identity in ids]].reshape(-1, 2)
-            detections, masks = self._detections(found, sizes)
-            self._store.add(Batch(ids, sizes, _nothing(self._store), detections, joined([]), masks))
-            return
-        truth = Side("groundtruths", groundtruths, slots=fields.CLASSES)
-        row = rows_by_id(truth.ids, found.ids)
-        sizes = truth.sizes() if self._options["include_mask"] else np.zeros((len(truth.ids), 2), np.int64)
-        objects, object_masks = self._objects(truth, sizes)
-        detections, found_masks = self._detections(found, sizes[row])
-        detections["row"] = row[found.rows]
-        self._store.add(Batch(truth.ids, sizes, objects, detections, object_masks, found_masks))
-
-    def _groundtruth_fields(self) -> tuple[str, ...]:
-        """The fields that groundtruths need."""
-        with_masks = (fields.HEIGHT, fields.WIDTH, fields.MASKS) if self._options["include_mask"] else ()
-        with_keypoints = (fields.KEYPOINTS,) if self._options["include_keypoint"] else ()
-        return (*REQUIRED_GROUNDTRUTHS, *with_masks, *with_keypoints)
-
-    def _prediction_fields(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The fields that predictions need, and those that they may have."""
-        rescale = self._options["need_rescale_bboxes"] or self._options["need_rescale_keypoints"]
-        with_info = (fields.IMAGE_INFO,) if rescale else ()
-        with_masks = (fields.FOUND_MASKS,) if self._options["include_mask"] else ()
-        with_keypoints = (fields.FOUND_KEYPOINTS,) if self._options["include_keypoint"] else ()
-        outer = (fields.OUTER_BOXES,) if self._options["include_mask"] else ()
-        return (*REQUIRED_PREDICTIONS, *with_info, *with_masks, *with_keypoints), outer
-
-    def _objects(self, truth: Side, sizes: np.ndarray) -> tuple[Columns, Runs]:
-        """Columns and masks of the objects of a batch."""
-        boxes, masks = truth.boxes(fields.BOXES), joined([])
-        area = boxes[:, 2] * boxes[:, 3]
-        if self._options["include_mask"]:
-            masks = truth.masks(fields.MASKS, sizes, None, "image")
-            area = masks.areas()
-        objects = {
-            "row": truth.rows,
-            "category": truth.classes(fields.CLASSES),
-            "box": boxes,
-            "area": truth.values(fields.AREAS) if fields.AREAS in truth.fields else area,
-            "crowd": truth.flags(fields.CROWDS) if fields.CROWDS in truth.fields else np.zeros(len(boxes), bool),
-        }
-        if self._options["include_keypoint"]:
-            objects["points"], objects["labelled"] = truth.points(fields.KEYPOINTS, len(self._sigmas))
-        return objects, masks
-
-    def _detections(self, found: Side, sizes: np.ndarray) -> tuple[Columns, Runs]:
-        """Columns and masks of the detections of a batch."""
-        scale = found.scale() if fields.IMAGE_INFO in found.fields else None
-        box_scale = scale if self._options["need_rescale_bboxes"] else None
-        boxes, masks = found.boxes(fields.FOUND_BOXES, box_scale), joined([])
-        if self._options["include_mask"]:
-            around = found.boxes(fields.OUTER_BOXES, box_scale) if fields.OUTER_BOXES in found.fields else boxes
-            masks = found.masks(fields.FOUND_MASKS, sizes, around, self._options["mask_format"])
-        detections = {
-            "row": found.rows,
-            "category": found.classes(fields.FOUND_CLASSES),
-            "box": boxes,
-            "score": found.values(fields.SCORES),
-        }
-        if self._options["include_keypoint"]:
-            point_scale = scale if self._options["need_rescale_keypoints"] else None
-            detections["points"], _ = found.points(fields.FOUND_KEYPOINTS, len(self._sigmas), point_scale)
-        return detections, masks
+        self._store.add(self._reader.read(groundtruths, predictions))
 
     def merge(self, other: "COCOEvaluator") -> None:
         """Add the images of another evaluator."""
@@ -306,7 +261,7 @@ class COCOEvaluator(BaseHostMetric):
         return self._evaluate(self._scene(), self._protocol(Kind(kind)), Progress(self._told), all_limits=True)
 
     def _scene(self) -> Scene:
-        return lay_out(self._store, self._annotations, self._sigmas)
+        return lay_out(self._store, self._reader.annotations, self._sigmas)
 
     def _protocol(self, kind: Kind) -> Protocol:
         return protocol(kind, self._options["max_num_eval_detections"])
@@ -319,15 +274,3 @@ class COCOEvaluator(BaseHostMetric):
 def _check(option: str, value: object, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise ValueError(f"`{option}` must be one of {list(allowed)}. Received: {value!r}.")
-
-
-def _with_listed(side: Any, field: str) -> Any:
-    """A side whose field of masks, if it is a list of lists, is one array of objects."""
-    if not isinstance(side, Mapping) or field not in side:
-        return side
-    return {**side, field: listed(side[field])}
-
-
-def _nothing(store: Store) -> dict[str, np.ndarray]:
-    empty = {name: column[:0] for name, column in store.objects.columns().items()}
-    return {"row": empty.pop("image"), **empty}

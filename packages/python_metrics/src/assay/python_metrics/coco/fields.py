@@ -29,7 +29,7 @@ class Batch:
         ids: The ids of the images.
         sizes: `[batch, 2]` height and width of the images in pixels, int64; 0 where nothing depends on them.
         objects: Columns of the groundtruth objects: row, category, box (x, y, width, height), area, crowd; with
-            keypoints points (x, y) and labelled.
+            keypoints points (x, y) and labelled. None when the groundtruth is in a file.
         detections: Columns of the detections: row, category, box, score; with keypoints points.
         object_masks: Masks of the objects; none of them when masks are not compared.
         found_masks: Masks of the detections, likewise.
@@ -37,7 +37,7 @@ class Batch:
 
     ids: list[ImageId]
     sizes: np.ndarray
-    objects: Columns
+    objects: Columns | None
     detections: Columns
     object_masks: Runs
     found_masks: Runs

@@ -56,13 +56,14 @@ class Store:
         fresh = self._fresh(batch.ids)
         image_of_row = np.full(len(batch.ids), -1)
         image_of_row[fresh] = len(self._index) + np.arange(len(fresh))
-        objects, object_masks = _of_images(batch.objects, batch.object_masks, image_of_row)
         detections, found_masks = _of_images(batch.detections, batch.found_masks, image_of_row)
+        if batch.objects is not None:
+            objects, object_masks = _of_images(batch.objects, batch.object_masks, image_of_row)
+            self.objects.append(objects)
+            self.object_masks.append(object_masks)
         self._index.update((batch.ids[row], int(image_of_row[row])) for row in fresh)
         self.images.append({"size": batch.sizes[fresh]})
-        self.objects.append(objects)
         self.detections.append(detections)
-        self.object_masks.append(object_masks)
         self.found_masks.append(found_masks)
 
     def merge(self, other: "Store") -> None:
