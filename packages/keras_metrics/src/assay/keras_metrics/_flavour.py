@@ -14,6 +14,7 @@ class FlavourMetric(tf.keras.metrics.Metric, tf.__internal__.tracking.AutoTracka
 
     * `tf.train.Checkpoint(metric=metric)` works: tf_keras metrics are trackable, Keras 3 metrics become so here.
     * `merge_state` exists: Keras 3 dropped it.
+    * `reset_state` takes variables of any shape: that of tf_keras takes scalars.
     * `tf.function(metric.update_state)` works: tf_keras wraps the method to return an operation, which it may not.
     * The dtype of the result is float32 unless another one is asked for, whatever the policy and `floatx` are.
 
@@ -35,6 +36,12 @@ class FlavourMetric(tf.keras.metrics.Metric, tf.__internal__.tracking.AutoTracka
         variable = self.add_weight(name=name, shape=shape, initializer="zeros", dtype=dtype)
         setattr(self, name, variable)
         return variable
+
+    def reset_state(self) -> None:
+        """Forget everything that was counted."""
+        # tf_keras assigns a scalar zero, which a variable with a shape refuses.
+        for variable in self.variables:
+            variable.assign(tf.zeros(variable.shape, variable.dtype))
 
     def merge_state(self, metrics: Iterable["FlavourMetric"]) -> None:
         """Add the state of other metrics of the same kind and options to this one.
