@@ -9,6 +9,10 @@ SOURCE_ID, NUM_DETECTIONS = "source_id", "num_detections"
 BOXES, CLASSES, IS_DIFFICULT = "boxes", "classes", "is_difficult"
 DETECTION_BOXES, DETECTION_CLASSES, DETECTION_SCORES = "detection_boxes", "detection_classes", "detection_scores"
 
+# Dimensions of what a slot holds, counting the slots themselves.
+OBJECT_RANKS = {BOXES: 2, CLASSES: 1, IS_DIFFICULT: 1}
+DETECTION_RANKS = {DETECTION_BOXES: 2, DETECTION_CLASSES: 1, DETECTION_SCORES: 1}
+
 
 @dataclass(frozen=True)
 class Image:
@@ -33,15 +37,22 @@ class Image:
     scores: np.ndarray
 
 
-def images_of(groundtruths: Mapping[str, np.ndarray], predictions: Mapping[str, np.ndarray]) -> Iterator[Image]:
+def images_of(
+    groundtruths: Mapping[str, np.ndarray], predictions: Mapping[str, np.ndarray], *, refuse_repeated: bool
+) -> Iterator[Image]:
     """Yield the images of a batch, in the order of the groundtruths; those without predictions have no detection.
+
+    Args:
+        groundtruths: The fields of the objects.
+        predictions: The fields of the detections.
+        refuse_repeated: Whether an image may not be there twice; else its first row counts.
 
     Raises:
         ValueError: If shapes do not fit, a number in use is not finite, a class is no integer, an image is there
             twice, or predictions are for an image that the groundtruths do not have.
     """
-    truths = _rows("groundtruths", groundtruths, {BOXES: 2, CLASSES: 1, IS_DIFFICULT: 1})
-    found = _rows("predictions", predictions, {DETECTION_BOXES: 2, DETECTION_CLASSES: 1, DETECTION_SCORES: 1})
+    truths = _rows("groundtruths", groundtruths, OBJECT_RANKS, refuse_repeated)
+    found = _rows("predictions", predictions, DETECTION_RANKS, refuse_repeated)
     strangers = [identity for identity in found if identity not in truths]
     if strangers:
         raise ValueError(
@@ -72,7 +83,7 @@ def identity_of(source_id: object) -> str:
 
 
 def _rows(
-    side: str, fields: Mapping[str, np.ndarray], slot_ranks: Mapping[str, int]
+    side: str, fields: Mapping[str, np.ndarray], slot_ranks: Mapping[str, int], refuse_repeated: bool
 ) -> dict[str, dict[str, np.ndarray]]:
     """By image, the slots in use of each field that is there."""
     identities = [identity_of(one) for one in np.ravel(fields[SOURCE_ID]).tolist()]
@@ -91,7 +102,9 @@ def _rows(
     rows: dict[str, dict[str, np.ndarray]] = {}
     for row, (identity, count) in enumerate(zip(identities, counts.tolist(), strict=True)):
         if identity in rows:
-            raise ValueError(f"The {side} of one batch hold the image {identity!r} ({SOURCE_ID}) twice.")
+            if refuse_repeated:
+                raise ValueError(f"The {side} of one batch hold the image {identity!r} ({SOURCE_ID}) twice.")
+            continue
         rows[identity] = {
             name: _checked(side, name, fields[name][row, : int(count)], identity, slot_ranks[name]) for name in used
         }

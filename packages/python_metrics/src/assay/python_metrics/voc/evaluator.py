@@ -52,8 +52,8 @@ class VOCEvaluator(BaseHostMetric):
 
     | result | |
     |---|---|
-    | `AP/<class>` | 2007: mean, over the recalls 0, 0.1, ..., 1, of the best precision at that recall or a higher one; \
-2010: area under the precision so interpolated, over all recalls |
+    | `AP/<class>` | 2007: mean, over the recalls 0, 0.1, ..., 1, of the best precision at that recall or a higher one |
+    | | 2010: area under the precision so interpolated, over all recalls |
     | `mAP` | mean over the classes that have an object that is not difficult |
 
     A class has a number if an object of it came, or if `class_names` has it; the number is -1 (`UNDEFINED`) if all its
@@ -139,7 +139,7 @@ class VOCEvaluator(BaseHostMetric):
 
     def update(self, groundtruths: dict[str, np.ndarray], predictions: dict[str, np.ndarray]) -> None:
         """Match the detections of each new image with its objects."""
-        new = list(images_of(groundtruths, predictions))
+        new = list(images_of(groundtruths, predictions, refuse_repeated=self.duplicates == "error"))
         self._refuse_repetition([image.identity for image in new])
         for image in new:
             if image.identity not in self._images:
@@ -158,11 +158,11 @@ class VOCEvaluator(BaseHostMetric):
         classes = _joined([image.classes for image in images], np.int64)
         scores = _joined([image.scores for image in images], np.float64)
         # Objects are numbered through all images; the two special numbers, which are negative, stay.
-        starts = np.cumsum([0, *(len(image.object_classes) for image in images)])
+        starts = np.cumsum([0, *(len(image.object_classes) for image in images)])[: len(images)]
         belongs = _joined(
             [
                 np.where(image.belongs >= 0, image.belongs + start, image.belongs)
-                for image, start in zip(images, starts)
+                for image, start in zip(images, starts, strict=True)
             ],
             np.int64,
         )
