@@ -108,6 +108,16 @@ def test_many_categories_and_images_equal_pycocotools():
     assert_same(fed(images, size=7).curves(), answer(dataset(images), found(images)))
 
 
+def test_blocks_of_categories_equal_pycocotools(monkeypatch):
+    """Some blocks have many categories, some one that is larger than a block, some none with a detection."""
+    monkeypatch.setattr("assay.python_metrics.coco.vectorized.DETECTIONS_AT_ONCE", 25)
+    images = random_images(6, images=12, classes=9, most_objects=6, most_found=30)
+    for image in images:
+        image["found_classes"] = np.where(image["found_classes"] % 4 == 1, 3, image["found_classes"])
+
+    assert_same(fed(images, size=7).curves(), answer(dataset(images), found(images)))
+
+
 def test_crowded_group_equals_pycocotools():
     """One image and category with more detections than the limit, and dozens of overlapping objects."""
     images = random_images(9, images=2, classes=1, most_objects=60, most_found=250)

@@ -2,13 +2,14 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 from assay.python_metrics import COCOEvaluator, MissingFieldError
-from assay.python_metrics.coco import DuplicateImageError
+from assay.python_metrics.coco import DuplicateImageError, evaluator
 
 from packages.python_metrics.tests.coco_scenes import batch, dataset, random_images
 
@@ -257,6 +258,15 @@ def test_long_evaluation_shows_progress(monkeypatch):
     assert {what for what, _ in told} == {"coco_metric: matching bbox"}
     assert [share for _, share in told] == sorted(share for _, share in told)
     assert "coco_metric: matching bbox, 100%\n" in stream.getvalue()
+
+
+def test_snippet_of_the_docstring_runs():
+    (snippet,) = re.findall(r"^```python\n(.*?)^```", evaluator.__doc__, re.MULTILINE | re.DOTALL)
+    names = {}
+
+    exec(compile(snippet, "snippet", "exec"), names)
+
+    assert names["metric"].result()["AP"] == pytest.approx(1.0)
 
 
 def test_default_engine_needs_numpy_alone():

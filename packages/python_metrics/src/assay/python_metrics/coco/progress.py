@@ -21,9 +21,9 @@ class Progress:
         self._report = report
         self._next = time.monotonic() + PATIENCE
 
-    def of(self, what: str) -> Callable[[float], None]:
-        """A function that takes the share of one part of the work."""
-        return lambda share: self._tell(what, share)
+    def of(self, what: str, start: float = 0.0, end: float = 1.0) -> Callable[[float], None]:
+        """A function that takes the share of one part of the work, which goes from one share of all to another."""
+        return lambda share: self._tell(what, start + share * (end - start))
 
     def _tell(self, what: str, share: float) -> None:
         now = time.monotonic()

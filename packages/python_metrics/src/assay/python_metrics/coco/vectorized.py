@@ -1,11 +1,15 @@
 """The engine of this package: all images, categories, area ranges and thresholds at once, in NumPy."""
 
-from assay.python_metrics.coco.accumulate import accumulate
+import numpy as np
+from assay.python_metrics.coco.accumulate import UNDEFINED, accumulate
+from assay.python_metrics.coco.blocks import blocks
 from assay.python_metrics.coco.matching import match
 from assay.python_metrics.coco.progress import Progress
 from assay.python_metrics.coco.protocol import Protocol
 from assay.python_metrics.coco.question import Curves
 from assay.python_metrics.coco.scene import Scene
+
+DETECTIONS_AT_ONCE = 2**17
 
 
 def evaluate(scene: Scene, protocol: Protocol, progress: Progress, *, all_limits: bool) -> Curves:
@@ -22,8 +26,16 @@ def evaluate(scene: Scene, protocol: Protocol, progress: Progress, *, all_limits
     """
     question = scene.question(protocol.kind)
     limits = range(len(protocol.limits)) if all_limits else [len(protocol.limits) - 1]
-    matches = match(question, protocol, progress.of(f"matching {protocol.kind.value}"))
-    precision, recall = accumulate(matches, question, protocol, limits)
+    axes = (len(scene.categories), len(protocol.area_ranges))
+    thresholds = (len(protocol.iou_thresholds), len(protocol.recall_thresholds))
+    precision = np.full((*thresholds, *axes, len(limits)), UNDEFINED)
+    recall = np.full((thresholds[0], *axes, len(protocol.limits)), UNDEFINED)
+    done, total = 0, max(len(question.detections.score), 1)
+    for categories, part in blocks(question, DETECTIONS_AT_ONCE):
+        end = done + len(part.detections.score)
+        matches = match(part, protocol, progress.of(f"matching {protocol.kind.value}", done / total, end / total))
+        precision[:, :, categories], recall[:, categories] = accumulate(matches, part, protocol, limits)
+        done = end
     return Curves(
         precision=precision,
         recall=recall,
