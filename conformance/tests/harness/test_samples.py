@@ -5,7 +5,7 @@ import pytest
 from assay.conformance import Subject
 from assay.conformance.context import Context
 from assay.conformance.harness.samples import Domain, describe, opposed, perfect, sample_of, saturated, wrong
-from assay.conformance.model import NotRun
+from assay.conformance.model import NotRun, SubjectError
 from assay.conformance.session import Session
 
 RANDOM = np.random.default_rng(0)
@@ -158,3 +158,28 @@ def test_opposed_predictions_are_others_within_the_domain(y_true, y_pred):
 
     assert not np.any(np.all(np.isclose(turned.predictions[0], batch.predictions[0]), axis=-1))
     assert read((y_true, turned.predictions[0])).layout.predictions[0].domain is batch.layout.predictions[0].domain
+
+
+@pytest.mark.parametrize(
+    ("sample", "said"),
+    [
+        (None, "this subject has none"),
+        ((LOGITS,), "has a tuple of 1 as one"),
+        (LOGITS, "has a ndarray as one"),
+        ((LOGITS, LOGITS[:2]), r"no batch size in common: y_true is \[4, 3\], y_pred \[2, 3\]"),
+        ((LOGITS[:0], LOGITS[:0]), "has no examples"),
+    ],
+)
+def test_a_wrong_sample_is_named_with_the_remedy(sample, said):
+    with pytest.raises(NotRun, match=said) as caught:
+        read(sample)
+
+    assert "(y_true, y_pred)" in caught.value.remedy
+
+
+def test_a_sample_function_that_raises_is_the_subjects_failure():
+    def broken():
+        raise ValueError("no data")
+
+    with pytest.raises(SubjectError, match="sample"):
+        read(broken)

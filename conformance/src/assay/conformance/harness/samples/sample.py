@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
+from assay.conformance.harness.calls import calling
 from assay.conformance.harness.samples.batch import Batch, Layout, Leaf
 from assay.conformance.harness.samples.domains import (
     Domain,
@@ -18,6 +19,8 @@ from assay.conformance.harness.samples.domains import (
 )
 from assay.conformance.harness.samples.growing import varied
 from assay.conformance.model.errors import NotRun
+from assay.conformance.model.kinds import Kind
+from assay.conformance.model.subject import Subject
 from assay.conformance.suggestions import did_you_mean
 
 _REMEDY = "Give the subject a sample (y_true, y_pred): NumPy arrays or tensors, nested if need be, `[batch, ...]`."
@@ -72,21 +75,26 @@ def sample_of(ctx: Context) -> Sample:
     Raises:
       NotRun: If there is none, or it is no pair of batches.
     """
-    return ctx.share("sample", lambda: _read(ctx.subject.sample, ctx.subject.traits))
+    return ctx.share("sample", lambda: _read(ctx.subject))
 
 
-def _read(sample: Any, traits: Mapping[str, Any]) -> Sample:
+def _read(subject: Subject) -> Sample:
     import tensorflow as tf
 
+    sample, traits = subject.sample, subject.traits
     if callable(sample):
-        sample = sample()
+        with calling("the function that makes the sample"):
+            sample = sample()
     if not isinstance(sample, tuple | list) or len(sample) not in (2, 3):
-        said = "has none" if sample is None else f"has {type(sample).__name__} as one"
-        raise NotRun(f"A loss is checked on a sample (y_true, y_pred), and this subject {said}.", remedy=_REMEDY)
+        length = f" of {len(sample)}" if isinstance(sample, tuple | list) else ""
+        said = "has none" if sample is None else f"has a {type(sample).__name__}{length} as one"
+        what = "Keras metric" if subject.kind is Kind.KERAS_METRIC else "loss"
+        raise NotRun(f"A {what} is checked on a sample (y_true, y_pred), and this subject {said}.", remedy=_REMEDY)
     sides = [tf.nest.map_structure(_as_array, side) for side in sample[:2]]
     truth, predictions = (tf.nest.flatten(side) for side in sides)
     paths = [_paths(side) for side in sides]
     size = _batch_size([*truth, *predictions])
+    _refuse_other_sizes(truth, predictions, size)
     pairs = [_partner(array, path, predictions, paths[1]) for array, path in zip(truth, paths[0], strict=True)]
     mixes, declared = bool(traits.get("mixes_examples")), traits.get("domain")
     _refuse_unknown(declared, paths)
@@ -137,6 +145,17 @@ def _batch_size(arrays: Sequence[np.ndarray]) -> int:
     if not sizes or max(sizes) == 0:
         raise NotRun("The sample has no examples: no array has a first dimension above 0.", remedy=_REMEDY)
     return int(sizes.most_common(1)[0][0])
+
+
+def _refuse_other_sizes(truth: Sequence[np.ndarray], predictions: Sequence[np.ndarray], size: int) -> None:
+    """Some array of either side is the batch; others may be the same for every batch."""
+    if any(_is_batched(array, size) for array in truth) and any(_is_batched(array, size) for array in predictions):
+        return
+    shapes = [" and ".join(str(list(array.shape)) for array in side) for side in (truth, predictions)]
+    raise NotRun(
+        f"The two sides of the sample have no batch size in common: y_true is {shapes[0]}, y_pred {shapes[1]}.",
+        remedy=_REMEDY,
+    )
 
 
 def _is_batched(array: np.ndarray, size: int) -> bool:
