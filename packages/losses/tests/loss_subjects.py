@@ -48,6 +48,21 @@ PIXEL_PROBABILITIES = (np.exp(PIXELS) / np.exp(PIXELS).sum(-1, keepdims=True)).a
 TEACHER = RANDOM.normal(size=(ROWS, 3)).astype(np.float32)
 EMBEDDINGS = RANDOM.normal(size=(ROWS, 4)).astype(np.float32)
 PER_IMAGE = {"ignore_label": 255, "normaliser": "elements"}
+OUTPUTS_FIRST = {"arguments": ("y_pred", "y_true")}
+RPN_LABELS = {"3": RANDOM.integers(-1, 2, (ROWS, 1, 2, 2)).astype(np.int32)}
+RPN_SCORES = {"3": RANDOM.normal(size=(ROWS, 1, 2, 2)).astype(np.float32)}
+RPN_BOXES = tuple({"3": RANDOM.normal(size=(ROWS, 1, 2, 8)).astype(np.float32)} for _ in range(2))
+ROI_CLASSES = np.array([[1, 0, 2], [2, 1, 0], [1, 1, 1], [2, 2, 0], [1, 2, 1], [2, 1, 2]], np.int32)
+ROI_LOGITS = RANDOM.normal(size=(ROWS, 3, 3)).astype(np.float32)
+ROI_BOXES = RANDOM.normal(size=(ROWS, 3, 12)).astype(np.float32)
+ROI_LABELS = {"class_targets": ROI_CLASSES, "box_targets": RANDOM.normal(size=(ROWS, 3, 4)).astype(np.float32)}
+ROI_DOMAINS = {"y_true/class_targets": "fixed", "y_true/box_targets": "real", "y_pred": "real"}
+MASK_LOGITS = RANDOM.normal(size=(ROWS, 3, 2, 2)).astype(np.float32)
+MASK_LABELS = {
+    "mask_targets": RANDOM.integers(0, 2, (ROWS, 3, 2, 2)).astype(np.float32),
+    "select_class_targets": ROI_CLASSES,
+}
+MASK_DOMAINS = {"y_true/select_class_targets": "fixed", "y_true/mask_targets": "binary", "y_pred": "logits"}
 
 
 def subject(name, factory, sample, **traits):
@@ -76,7 +91,7 @@ SUBJECTS = [
         "SegmentationLoss mining",
         lambda: losses.SegmentationLoss(top_k_percent_pixels=0.5, class_weights=[0.5, 1.0, 2.0]),
         (LABEL_MAPS, PIXELS),
-        **IGNORES,
+        **PER_IMAGE,
     ),
     subject("SegmentationLoss resizing", losses.SegmentationLoss, (LABEL_MAPS, PIXELS[:, :1, :2]), **IGNORES),
     subject(
@@ -133,4 +148,21 @@ SUBJECTS = [
         normaliser="valid",
         domain="real",
     ),
+    subject(
+        "RpnScoreLoss",
+        lambda: losses.RpnScoreLoss(4),
+        (RPN_LABELS, RPN_SCORES),
+        domain={"y_true/3": "fixed", "y_pred/3": "logits"},
+        **OUTPUTS_FIRST,
+    ),
+    subject("RpnBoxLoss", losses.RpnBoxLoss, RPN_BOXES, **OUTPUTS_FIRST),
+    subject("FastrcnnClassLoss", losses.FastrcnnClassLoss, (ROI_CLASSES, ROI_LOGITS), **OUTPUTS_FIRST),
+    subject(
+        "FastrcnnClassLoss mining",
+        lambda: losses.FastrcnnClassLoss(top_k_percent=0.5),
+        (ROI_CLASSES, ROI_LOGITS),
+        **OUTPUTS_FIRST,
+    ),
+    subject("FastrcnnBoxLoss", losses.FastrcnnBoxLoss, (ROI_LABELS, ROI_BOXES), domain=ROI_DOMAINS, **OUTPUTS_FIRST),
+    subject("MaskrcnnLoss", losses.MaskrcnnLoss, (MASK_LABELS, MASK_LOGITS), domain=MASK_DOMAINS, **OUTPUTS_FIRST),
 ]

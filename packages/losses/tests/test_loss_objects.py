@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from assay.losses import CrossEntropyLoss, SigmoidCrossEntropyLoss, sigmoid_cross_entropy, softmax_cross_entropy
+from loss_numerics import on_two_replicas
 
 pytestmark = pytest.mark.flavour
 
@@ -269,20 +270,10 @@ def test_inputs_stay_as_they_are(loss_class):
 @pytest.mark.parametrize("loss_class", LOSSES)
 def test_two_replicas_divided_by_two_equal_one(loss_class):
     loss = loss_class()
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    halves = strategy.experimental_distribute_values_from_function(
-        lambda context: (
-            tf.constant(IDS[context.replica_id_in_sync_group :: 2]),
-            tf.constant(LOGITS[context.replica_id_in_sync_group :: 2]),
-        )
-    )
 
-    @tf.function
-    def step(batch):
-        values = strategy.run(lambda pair: loss(*pair) / strategy.num_replicas_in_sync, args=(batch,))
-        return strategy.reduce("sum", values, axis=None)
+    halves = on_two_replicas(lambda *batch: loss(*batch) / 2.0, (IDS[::2], LOGITS[::2]), (IDS[1::2], LOGITS[1::2]))
 
-    np.testing.assert_allclose(step(halves), loss(IDS, LOGITS), rtol=1e-6)
+    np.testing.assert_allclose(sum(halves), loss(IDS, LOGITS), rtol=1e-6)
 
 
 def test_fit_learns():

@@ -50,13 +50,13 @@ def bilinear(image, size):
 
 
 def mined(values, valid, share):
-    """The mean over the valid pixels of all images, each image's being the mean of its hardest."""
-    total = 0.0
+    """The mean of each image's hardest valid pixels."""
+    result = []
     for row, mask in zip(values, valid, strict=True):
         places = max(1, int(np.float32(row.size) * np.float32(share)))
         hardest = np.sort(row[mask])[::-1][:places]
-        total += mask.sum() * (hardest.mean() if hardest.size else 0.0)
-    return total / max(valid.sum(), 1)
+        result.append(hardest.mean() if hardest.size else 0.0)
+    return np.array(result)
 
 
 @pytest.mark.parametrize(
@@ -149,30 +149,28 @@ def label_maps(draw):
 def test_mining_takes_the_hardest_pixels_of_each_image(label_map):
     labels, logits, share = label_map
 
-    value = SegmentationLoss(top_k_percent_pixels=share)(labels, logits)
+    loss = SegmentationLoss(top_k_percent_pixels=share)
+    expected = mined(oracle(labels, logits), labels != 255, share)
 
-    np.testing.assert_allclose(value, mined(oracle(labels, logits), labels != 255, share), rtol=1e-5)
-
-
-def test_weights_multiply_what_has_been_mined():
-    labels, weights = np.zeros((1, 2, 2), np.int32), np.float32([[[1, 0], [0.5, 1]]])
-    logits = np.float32([[[[0, 1], [0, 9]], [[0, 2], [0, 3]]]])
-
-    values = SegmentationLoss(top_k_percent_pixels=0.75, reduction="none")(labels, logits, weights)
-
-    np.testing.assert_allclose(values, 4 / 3 * np.logaddexp(0, [[[-np.inf, -np.inf], [2, 3]]]) * weights, rtol=1e-6)
-
-
-def test_mining_leaves_out_pixels_of_weight_zero_that_are_not_finite():
-    labels, weights = np.zeros((1, 2, 2), np.int32), np.float32([[[1, 0], [1, 1]]])
-    logits = np.float32([[[[0, 1], [0, np.nan]], [[0, 2], [0, 3]]]])
-
-    value, gradient = value_and_gradient(
-        lambda z: SegmentationLoss(top_k_percent_pixels=0.25, reduction="sum")(labels, z, weights), logits
+    np.testing.assert_allclose(
+        loss(labels, logits), expected.sum() / max((labels != 255).any((1, 2)).sum(), 1), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        SegmentationLoss(top_k_percent_pixels=share, reduction="none")(labels, logits), expected, rtol=1e-5
     )
 
-    np.testing.assert_allclose(value, 3 * np.logaddexp(0, 3), rtol=1e-6)
+
+def test_mined_images_take_one_weight_each():
+    labels, logits = np.zeros((2, 1, 3), np.int32), LOGITS[:, :1].copy()
+    logits[1, 0, 0] = np.nan
+    loss = SegmentationLoss(top_k_percent_pixels=0.7, reduction="sum")
+
+    value, gradient = value_and_gradient(lambda z: loss(labels, z, [0.5, 0.0]), logits)
+
+    np.testing.assert_allclose(value, 0.5 * loss(labels[:1], logits[:1]), rtol=1e-6)
     assert np.isfinite(gradient).all()
+    with pytest.raises(ValueError, match="sample_weight"):
+        loss(labels, logits, np.ones((2, 1, 3)))
 
 
 def test_mining_gives_ties_equal_shares_and_no_gradient_to_the_easy():

@@ -14,7 +14,12 @@ from assay.losses.boxes import ciou_loss as ciou_loss
 from assay.losses.boxes import diou_loss as diou_loss
 from assay.losses.boxes import giou_loss as giou_loss
 from assay.losses.boxes import iou_loss as iou_loss
+from assay.losses.detection import FastrcnnBoxLoss as FastrcnnBoxLoss
+from assay.losses.detection import FastrcnnClassLoss as FastrcnnClassLoss
+from assay.losses.detection import MaskrcnnLoss as MaskrcnnLoss
 from assay.losses.detection import RetinaNetLoss as RetinaNetLoss
+from assay.losses.detection import RpnBoxLoss as RpnBoxLoss
+from assay.losses.detection import RpnScoreLoss as RpnScoreLoss
 from assay.losses.detection import multi_level_flatten as multi_level_flatten
 from assay.losses.focal import SigmoidFocalLoss as SigmoidFocalLoss
 from assay.losses.focal import SoftmaxFocalLoss as SoftmaxFocalLoss

@@ -134,7 +134,8 @@ def reduce_values(
         valid: None, or a boolean mask that `align_weights` aligned; false takes the element out.
         reduction: One of `REDUCTIONS`, or `sum_over_positives` with `positives`.
         normalisation: "global" or "replica": over which replicas a denominator that depends on the data is counted.
-        positives: A scalar, the number of positives that `sum_over_positives` divides by.
+        positives: The number of positives that `sum_over_positives` divides by: a scalar, or one number for each entry
+            of the last axis of the values, whose quotients are added up.
 
     Returns:
         A tensor of the dtype of `values`: of their shape for `none`, else a scalar. An empty batch and a batch without
@@ -151,11 +152,7 @@ def reduce_values(
     if reduction == SUM:
         return total
     if reduction == SUM_OVER_POSITIVES:
-        denominator = tf.cast(positives, values.dtype)
-        return total / tf.maximum(
-            mean_over_replicas(denominator) if normalisation == GLOBAL else denominator,
-            1.0 / num_replicas() if normalisation == GLOBAL else 1.0,
-        )
+        return _per_positive(values, tf.cast(positives, values.dtype), normalisation)
     counted = [tf.cast(valid, values.dtype)] if valid is not None else []
     if reduction == MEAN_WITH_SAMPLE_WEIGHT and weights is not None:
         counted.append(weights)
@@ -165,6 +162,15 @@ def reduce_values(
     if normalisation == GLOBAL:
         denominator = mean_over_replicas(denominator)
     return tf.math.divide_no_nan(total, denominator)
+
+
+def _per_positive(values: Any, positives: Any, normalisation: str) -> Any:
+    """The sum of the values over the positives, of which there is taken to be at least one on all replicas together."""
+    least = 1.0
+    if normalisation == GLOBAL:
+        positives, least = mean_over_replicas(positives), 1.0 / num_replicas()
+    totals = tf.reduce_sum(values, axis=list(range(values.shape.rank - positives.shape.rank)))
+    return tf.reduce_sum(totals / tf.maximum(positives, least))
 
 
 def _count(values: Any, factors: Sequence[Any]) -> Any:

@@ -16,7 +16,7 @@ class WeightedLoss(FlavourLoss):
     neither the value nor the gradient.
 
     Subclasses implement `call(y_true, y_pred)`, one value per element, and where they need to `prepare`,
-    `element_shape`, `valid_elements`, `select` and `count_positives`, which are called in this order.
+    `element_shape`, `valid_elements` and `count_positives`, which are called in this order.
 
     Args:
         reduction: "none", "sum", "sum_over_batch_size" or "mean_with_sample_weight".
@@ -47,7 +47,7 @@ class WeightedLoss(FlavourLoss):
             ValueError: If the shapes of labels, predictions and weights do not fit each other.
         """
         y_true, y_pred, weights, valid, keep = self.masked(y_true, y_pred, sample_weight)
-        values = self.select(self.values(y_true, y_pred, keep), valid, keep)
+        values = self.values(y_true, y_pred, keep)
         return self.reduce(values, y_true, y_pred, weights=weights, valid=valid)
 
     def masked(self, y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[Any, Any, Any, Any, Any]:
@@ -71,7 +71,6 @@ class WeightedLoss(FlavourLoss):
             weighted = tf.not_equal(weights, tf.zeros([], weights.dtype))
             keep = weighted if keep is None else tf.logical_and(keep, weighted)
         if keep is not None:
-            keep = self.kept_elements(keep, y_pred)
             y_true, y_pred = (
                 tf.nest.map_structure(lambda tensor: _reduction.hide(tensor, keep), side) for side in (y_true, y_pred)
             )
@@ -115,20 +114,10 @@ class WeightedLoss(FlavourLoss):
         del y_true, y_pred
         return None
 
-    def kept_elements(self, keep: Any, y_pred: Any) -> Any:
-        """Which elements are not hidden, given which have a weight; by default just those."""
-        del y_pred
-        return keep
-
     def values(self, y_true: Any, y_pred: Any, keep: Any) -> Any:
         """The unreduced loss; `keep` is false where an element is hidden, for losses that relate elements."""
         del keep
         return self.call(y_true, y_pred)
-
-    def select(self, values: Any, valid: Any, keep: Any) -> Any:
-        """Choose among the computed values (hard example mining); by default all of them are taken."""
-        del valid, keep
-        return values
 
     def count_positives(self, y_true: Any, y_pred: Any) -> Any:
         """The number of positives, for losses that offer the reduction `sum_over_positives`."""

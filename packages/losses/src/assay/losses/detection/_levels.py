@@ -34,7 +34,7 @@ def multi_level_flatten(multi_level_inputs: Mapping[Any, Any], last_dim: int | N
         raise ValueError("`multi_level_inputs` has no level.")
     tail = [] if last_dim is None else [last_dim]
     flat = []
-    for level in sorted(multi_level_inputs, key=_level_number):
+    for level in levels_in_order(multi_level_inputs):
         tensor = tf.convert_to_tensor(multi_level_inputs[level])
         batch = tf.shape(tensor)[0] if tensor.shape[0] is None else tensor.shape[0]
         # -1 says nothing about an empty tensor, so the number of anchors is computed.
@@ -42,6 +42,11 @@ def multi_level_flatten(multi_level_inputs: Mapping[Any, Any], last_dim: int | N
         size = tf.reduce_prod(tf.shape(tensor)[1:]) if rest.num_elements() is None else rest.num_elements()
         flat.append(tf.reshape(tensor, [batch, size // (last_dim or 1), *tail]))
     return tf.concat(flat, axis=1)
+
+
+def levels_in_order(multi_level_inputs: Mapping[Any, Any]) -> list[Any]:
+    """The levels, lowest first."""
+    return sorted(multi_level_inputs, key=_level_number)
 
 
 def _level_number(level: Any) -> tuple[int, str]:

@@ -18,7 +18,7 @@ from assay.losses._flavour import serialisable
 from assay.losses._reduction import SUM_OVER_BATCH_SIZE
 from assay.losses._replicas import GLOBAL
 from assay.losses._weighted_loss import WeightedLoss
-from assay.losses.segmentation._mining import hardest
+from assay.losses.segmentation._mining import mean_of_hardest
 from assay.losses.segmentation._pixels import fitted, segmentation_loss, valid_pixels
 
 
@@ -34,9 +34,9 @@ class SegmentationLoss(WeightedLoss):
     * `use_binary_cross_entropy`: the mean over the classes of a sigmoid cross-entropy, where every class that a layer
       names is a target of 1; entries are multiplied by their class's weight, and smoothing moves targets towards 1/2.
     * `gt_is_matting_map`: labels are the share of the foreground, in [0, 1], of two classes.
-    * `top_k_percent_pixels` below 1: the hardest pixels of *each image* stand for all of it, see `hardest`. Images do
-      not compete for places, so the loss of one depends on no other, on one replica or many. `sample_weight` multiplies
-      what has been mined: a pixel of weight 0 competes as any other, where one with `ignore_label` does not.
+    * `top_k_percent_pixels` below 1: the value of an image is the mean over its own hardest pixels. The unreduced loss,
+      and `sample_weight`, then have the shape `[batch]`, and the normaliser counts images that are not ignored
+      altogether. (Model Garden lets all pixels of a batch compete, so that the loss of an image depends on the others.)
 
     Normaliser: `sum_over_batch_size` divides by the number of pixels that are not ignored, whatever they weigh, without
     an epsilon; it is counted over all replicas (`normalisation="global"`, the default: images differ in how much of
@@ -89,6 +89,11 @@ class SegmentationLoss(WeightedLoss):
         self.use_groundtruth_dimension = bool(use_groundtruth_dimension)
         self.gt_is_matting_map = bool(gt_is_matting_map)
 
+    @property
+    def mines(self) -> bool:
+        """Whether only the hardest pixels of an image count."""
+        return self.top_k_percent_pixels < 1.0
+
     def options(self) -> dict[str, Any]:
         """The options as the plain function takes them."""
         return {
@@ -105,27 +110,21 @@ class SegmentationLoss(WeightedLoss):
         return fitted(y_true, y_pred, use_groundtruth_dimension=self.use_groundtruth_dimension)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """The unreduced, unweighted loss before mining: `[batch, height, width]`."""
-        return segmentation_loss(y_true, y_pred, **self.options())
+        """The unreduced, unweighted loss: `[batch, height, width]`, or `[batch]` when pixels are mined."""
+        values = segmentation_loss(y_true, y_pred, **self.options())
+        if not self.mines:
+            return values
+        return mean_of_hardest(values, valid_pixels(y_true, self.ignore_label), share=self.top_k_percent_pixels)
+
+    def element_shape(self, y_pred: Any) -> Any:
+        """Static shape of the unreduced loss."""
+        return y_pred.shape[:1] if self.mines else y_pred.shape[:-1]
 
     def valid_elements(self, y_true: Any, y_pred: Any) -> Any:
-        """Pixels with a layer that is not `ignore_label`."""
+        """Pixels with a layer that is not `ignore_label`; images with such a pixel when pixels are mined."""
         del y_pred
-        return valid_pixels(y_true, self.ignore_label)
-
-    def kept_elements(self, keep: Any, y_pred: Any) -> Any:
-        """When pixels are mined, weights come afterwards: a pixel of weight 0 is hidden only if it is not finite."""
-        if self.top_k_percent_pixels == 1.0:
-            return keep
-        return tf.logical_or(keep, tf.reduce_all(tf.math.is_finite(y_pred), axis=-1))
-
-    def select(self, values: Any, valid: Any, keep: Any) -> Any:
-        """The hardest pixels of each image."""
-        masks = [mask for mask in (valid, keep) if mask is not None]
-        candidates = masks[0] if masks else None
-        if len(masks) > 1:
-            candidates = tf.logical_and(*masks)
-        return hardest(values, candidates, share=self.top_k_percent_pixels)
+        valid = valid_pixels(y_true, self.ignore_label)
+        return valid if valid is None or not self.mines else tf.reduce_any(valid, axis=[1, 2])
 
     def get_config(self) -> dict[str, Any]:
         """Every constructor argument, as JSON values."""

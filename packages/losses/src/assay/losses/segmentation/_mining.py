@@ -1,50 +1,45 @@
-"""Hard pixel mining: the hardest pixels of each image stand for all of them."""
+"""Hard example mining: the hardest pixels of each image stand for all of them."""
 
 from typing import Any
 
 import tensorflow as tf
 
 
-def hardest(values: Any, candidates: Any, *, share: float) -> Any:
-    """Keep the hardest pixels of each image, scaled up to the weight of those that are left out.
+def mean_of_hardest(values: Any, candidates: Any, *, share: float) -> Any:
+    """The mean over the hardest values of each example.
 
-    Of each image the `k = max(1, floor(share * pixels))` candidates of the largest value are kept, or all when there
-    are no more than `k`. Kept values are multiplied by `candidates / kept`, so that a mean over all candidates is the
-    mean over the kept ones. Pixels that tie for the last places share them, so that the result depends on no order.
+    Of each example the `k = max(1, floor(share * size))` candidates of the largest value count, or all when there are
+    no more than `k`. Which of several equal values are taken makes no difference to the mean; in the gradient they
+    share the places that are left, so that it depends on no order.
 
     Args:
-        values: `[batch, height, width]`, not negative.
-        candidates: Boolean `[batch, height, width]`, or None when all are. Others are not kept.
-        share: In (0, 1]; 1 returns the values as they are.
+        values: `[batch, ...]`, not negative.
+        candidates: Boolean `[batch, ...]`, or None when all are. Others do not count.
+        share: In (0, 1).
 
     Returns:
-        `[batch, height, width]`; 0 for pixels that are not kept. A NaN stays NaN.
+        `[batch]`; 0 for an example without candidates, NaN for one with a NaN.
 
     References:
         Wu, Shen, van den Hengel, "Bridging Category-level and Instance-level Semantic Image Segmentation" (online
         bootstrapping), 2016.
     """
-    if share == 1.0:
-        return values
-    shape = tf.shape(values)
-    pixels = tf.reshape(values, [shape[0], -1]) if values.shape.rank == 3 else values
-    rows = tf.stop_gradient(pixels)
-    allowed = None if candidates is None else tf.reshape(tf.broadcast_to(candidates, shape), tf.shape(rows))
-    if allowed is not None:
+    batch, size = tf.shape(values)[0], tf.reduce_prod(tf.shape(values)[1:])
+    flat = tf.reshape(values, [batch, size])
+    rows, allowed = tf.stop_gradient(flat), None
+    if candidates is not None:
+        allowed = tf.reshape(tf.broadcast_to(candidates, tf.shape(values)), [batch, size])
         rows = tf.where(allowed, rows, -tf.ones([], rows.dtype))
-    size = tf.shape(rows)[1]
     places = tf.maximum(tf.cast(tf.cast(size, tf.float32) * share, tf.int32), tf.minimum(size, 1))
     last = tf.reduce_min(tf.math.top_k(rows, k=places, sorted=False).values, axis=-1, keepdims=True)
 
-    one = tf.ones([], rows.dtype)
     above, tied = rows > last, tf.logical_and(tf.equal(rows, last), last >= 0.0)
-    left = tf.cast(places, rows.dtype) - _count(above, rows.dtype)
-    part = tf.math.divide_no_nan(left, _count(tied, rows.dtype))
-    kept = tf.where(above, one, tf.where(tied, part, 0.0 * one))
-    total = tf.cast(size, rows.dtype) if allowed is None else _count(allowed, rows.dtype)
-    scale = tf.math.divide_no_nan(total, tf.minimum(tf.cast(places, rows.dtype), total))
-    scaled = tf.where(tf.math.is_nan(rows), one, kept * scale) * pixels
-    return tf.reshape(scaled, shape)
+    part = tf.math.divide_no_nan(tf.cast(places, rows.dtype) - _count(above, rows.dtype), _count(tied, rows.dtype))
+    weights = tf.where(above, tf.ones([], rows.dtype), tf.where(tied, part, tf.zeros([], rows.dtype)))
+    weights = tf.where(tf.math.is_nan(rows), rows, weights)
+    total = tf.cast(size, rows.dtype) if allowed is None else _count(allowed, rows.dtype)[:, 0]
+    kept = tf.minimum(tf.cast(places, rows.dtype), total)
+    return tf.math.divide_no_nan(tf.reduce_sum(weights * flat, axis=-1), kept)
 
 
 def _count(mask: Any, dtype: Any) -> Any:
