@@ -83,3 +83,70 @@ def test_evaluator_with_an_annotation_file_is_conformant(tmp_path):
     )
 
     assert {"H202", "H203", "H204", "H205", "H206"} <= passed
+
+
+def padded(rows, slots=5):
+    array = np.zeros((len(rows), slots, *np.shape(rows[0])[1:]))
+    for place, row in zip(array, rows, strict=True):
+        place[: len(row)] = row
+    return array
+
+
+def people(seed, images=8, size=24, keypoints=3):
+    """Batches of 3 images: rectangles with masks and keypoints; all but the last are found, a little off."""
+    random = np.random.default_rng(seed)
+    made = []
+    for image in range(images):
+        count = int(random.integers(1, 5))
+        corners = random.integers(0, 8, (count, 2))
+        boxes = np.concatenate([corners, corners + random.integers(6, 14, (count, 2))], axis=1)
+        place = np.arange(size)
+        rows = (place >= boxes[:, None, 0]) & (place < boxes[:, None, 2])
+        columns = (place >= boxes[:, None, 1]) & (place < boxes[:, None, 3])
+        points = corners[:, None] + 0.1 + random.random((count, keypoints, 2)) * 8
+        kept = slice(0, max(1, count - 1))
+        made.append(
+            {
+                "id": 3 * image + 2,
+                "boxes": boxes,
+                "classes": random.integers(1, 3, count),
+                "masks": rows[:, :, None] & columns[:, None],
+                "keypoints": points,
+                "scores": random.random(count)[kept],
+                "kept": kept,
+            }
+        )
+    batches = []
+    for start in range(0, images, 3):
+        part = made[start : start + 3]
+        found = [
+            {name: image[name][image["kept"]] for name in ("boxes", "classes", "masks", "keypoints")} for image in part
+        ]
+        common = {"source_id": np.array([image["id"] for image in part])}
+        groundtruths = {
+            **common,
+            **dict.fromkeys(("height", "width"), np.full(len(part), size)),
+            "num_detections": np.array([len(image["boxes"]) for image in part]),
+            **{name: padded([image[name] for image in part]) for name in ("boxes", "masks", "keypoints")},
+            "classes": padded([image["classes"] for image in part]).astype(int),
+        }
+        predictions = {
+            **common,
+            "num_detections": np.array([len(image["scores"]) for image in part]),
+            "detection_boxes": padded([image["boxes"] + [0, 1, 0, 1] for image in found]),
+            "detection_classes": padded([image["classes"] for image in found]).astype(int),
+            "detection_scores": padded([image["scores"] for image in part]).astype(np.float32),
+            "detection_masks": padded([np.roll(image["masks"], 1, axis=2) for image in found]),
+            "detection_keypoints": padded([image["keypoints"] + 0.2 for image in found]),
+        }
+        batches.append((groundtruths, predictions))
+    return batches
+
+
+@pytest.mark.slow
+def test_evaluator_of_masks_and_keypoints_is_conformant():
+    options = {"include_mask": True, "include_keypoint": True, "kpt_oks_sigmas": [0.1] * 3}
+
+    passed = assert_conformant(Subject(functools.partial(make, **options), sample=people(4), traits=TRAITS))
+
+    assert {"H202", "H203", "H205", "H206", "H207"} <= passed
