@@ -143,6 +143,6 @@ def _read(annotation: Mapping[str, Any], folder: str, categories: Mapping[int, A
     numbers = numbers.reshape(segments.shape)
     return {
         CATEGORY_MASK: category[numbers][None],
-        INSTANCE_MASK: segments[None],
+        INSTANCE_MASK: numbers[None],
         CROWD_MASK: crowd[numbers][None],
     }
