@@ -332,3 +332,17 @@ def test_wrong_masks_are_refused_and_leave_the_state(field, value, message):
 
     assert metric.result() == before
     metric.update_state(groundtruths, predictions)
+
+
+def test_work_in_small_pieces_gives_the_same(monkeypatch):
+    images = random_images(10, images=9)
+    rng = np.random.default_rng(0)
+    soft, boxes = rng.random((20, 5, 5)), rng.uniform(1, 30, (20, 4))
+    sizes = np.tile([40, 50], (20, 1))
+    expected, whole = feed(evaluator(), images).result(), paste(soft, boxes, *sizes.T)
+
+    for name in ("runs.RUNS_AT_ONCE", "mask_iou.RUNS_AT_ONCE", "matching.PAIRS_AT_ONCE", "paste.COLUMNS_AT_ONCE"):
+        monkeypatch.setattr(f"assay.python_metrics.coco.{name}", 7)
+
+    assert feed(evaluator(), images).result() == expected
+    assert rle.encode(paste(soft, boxes, *sizes.T), sizes) == rle.encode(whole, sizes)

@@ -6,10 +6,8 @@ together. A pair whose boxes say that it cannot reach the lowest threshold is le
 """
 
 import numpy as np
-from assay.python_metrics.coco.runs import Runs
+from assay.python_metrics.coco.runs import RUNS_AT_ONCE, Runs
 from assay.python_metrics.coco.segments import chunks, expand
-
-RUNS_AT_ONCE = 2**20  # bounds the memory
 
 
 class MaskOverlap:
@@ -39,8 +37,7 @@ class MaskOverlap:
         self._found_bounds, self._object_bounds = found.bounds(found_heights), objects.bounds(object_heights)
         self._crowd, self._lowest = crowd, lowest
         # One sorted list of places for the runs of all objects: each object has a stretch of its own.
-        ends = (runs.start.astype(np.int64) + runs.length for runs in (found, objects))
-        self._stretch = 1 + max(int(end.max(initial=0)) for end in ends)
+        self._stretch = 1 + max(int(masks.ends().max(initial=0)) for masks in (found, objects))
         owners = np.repeat(np.arange(len(objects)), objects.counts)
         self._places = np.concatenate([[-1], owners * self._stretch + objects.start])
         self._lengths = np.concatenate([[0], objects.length.astype(np.int64)])

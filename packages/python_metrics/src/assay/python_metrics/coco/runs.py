@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from assay.python_metrics.coco.segments import expand
+from assay.python_metrics.coco.segments import chunks, expand
 from assay.python_metrics.coco.table import Table
+
+RUNS_AT_ONCE = 2**20  # bounds the memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +44,19 @@ class Runs:
 
     def areas(self) -> np.ndarray:
         """Pixels of each mask, `[n]` float64."""
-        total = np.concatenate([[0], np.cumsum(self.length, dtype=np.int64)])
-        first = self.first
-        return (total[first + self.counts] - total[first]).astype(np.float64)
+        areas = np.zeros(len(self))
+        some = np.flatnonzero(self.counts)
+        if len(some):
+            areas[some] = np.add.reduceat(self.length, self.first[some], dtype=np.int64)
+        return areas
+
+    def ends(self) -> np.ndarray:
+        """The pixel after the last one of each mask, `[n]` int64; 0 for an empty mask."""
+        ends = np.zeros(len(self), np.int64)
+        some = np.flatnonzero(self.counts)
+        last = self.first[some] + self.counts[some] - 1
+        ends[some] = self.start[last].astype(np.int64) + self.length[last]
+        return ends
 
     def bounds(self, heights: np.ndarray) -> np.ndarray:
         """The smallest box around each mask, `[n, 4]` float64: ymin, xmin, ymax, xmax; zeros for an empty mask.
@@ -54,21 +66,26 @@ class Runs:
         """
         bounds = np.zeros((len(self), 4))
         some = np.flatnonzero(self.counts)
-        if not len(some):
-            return bounds
-        height = np.repeat(heights, self.counts)
-        last = self.start + self.length - 1
-        left, top = np.divmod(self.start, height)
-        right, bottom = np.divmod(last, height)
-        # A run that goes on in the next column touches both ends of a column.
-        wraps = right > left
-        top[wraps], bottom[wraps] = 0, height[wraps] - 1
-        first = self.first[some]
-        bounds[some, 0] = np.minimum.reduceat(top, first)
-        bounds[some, 1] = left[first]
-        bounds[some, 2] = np.maximum.reduceat(bottom, first) + 1
-        bounds[some, 3] = right[first + self.counts[some] - 1] + 1
+        first, counts = self.first[some], self.counts[some].astype(np.int64)
+        for start, end in chunks(counts, RUNS_AT_ONCE):
+            part = slice(first[start], first[end - 1] + counts[end - 1])
+            height = np.repeat(heights[some[start:end]], counts[start:end])
+            bounds[some[start:end]] = _bounds(
+                self.start[part], self.length[part], height, first[start:end] - part.start
+            )
         return bounds
+
+
+def _bounds(start: np.ndarray, length: np.ndarray, height: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """The boxes of masks that have runs; `first` is the first run of each."""
+    left, top = np.divmod(start, height)
+    right, bottom = np.divmod(start + length - 1, height)
+    # A run that goes on in the next column touches both ends of a column.
+    wraps = right > left
+    top[wraps], bottom[wraps] = 0, height[wraps] - 1
+    last = np.append(first[1:], len(start)) - 1
+    edges = (np.minimum.reduceat(top, first), left[first], np.maximum.reduceat(bottom, first) + 1, right[last] + 1)
+    return np.stack(edges, axis=1)
 
 
 def joined(parts: Sequence[Runs]) -> Runs:
