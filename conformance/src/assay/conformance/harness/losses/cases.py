@@ -58,8 +58,8 @@ def explore(
 ) -> None:
     """Examine plain cases, then drawn ones; raise what the smallest that breaks the rule raises.
 
-    A drawn case that the loss refuses by an exception is passed over: L101 and L214 say that a batch of one must do, and
-    a loss that couples its examples may need an even number of them. A plain case is not.
+    A drawn case that the loss refuses by an exception is passed over, a plain one is not: L101 and L214 say that a batch
+    of one must do, and a loss that couples its examples may need an even number of them.
 
     Args:
       ctx: The check's context.
@@ -68,13 +68,12 @@ def explore(
       examine: Looks at one case; raises `Violation` where it breaks the rule.
       examples: How many cases to draw, unless the run says how many.
     """
-
-    start = time.process_time()
+    end = time.process_time() + BUDGET
     failing = False
 
     def drawn(case: Any) -> None:
         nonlocal failing
-        if not (failing or ctx.session.max_examples) and time.process_time() - start > BUDGET:
+        if not (failing or ctx.session.max_examples) and time.process_time() > end:
             return
         try:
             examine(case)
@@ -88,6 +87,7 @@ def explore(
         try:
             examine(case)
         except Violation:
+            end = time.process_time() + 10 * BUDGET
             search(ctx, cases, drawn, examples=max(examples, SHRINKING))  # raises the same of a smaller case
             raise
     search(ctx, cases, drawn, examples=examples)

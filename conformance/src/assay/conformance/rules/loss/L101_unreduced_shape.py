@@ -56,8 +56,8 @@ def check(ctx: Context) -> None:
             return
         rest = "".join(f", {width}" for width in usual[1:])
         raise Violation(
-            f"with reduction none, {losses.counted(size)} give the shape {list(shape)}; it should be [{size}{rest}] "
-            f"({SIZES[0]} examples give {list(usual)})",
+            f"with reduction none, the shape for {losses.counted(size)} is {list(shape)}; it should be [{size}{rest}] "
+            f"(for {SIZES[0]} it is {list(usual)})",
             cause=_cause(shape, usual),
             fix="Reduce over the axes of one example only (`axis=-1`), and leave the batch axis to the reduction. "
             "A loss that is defined on whole batches declares the trait 'mixes_examples'.",

@@ -63,9 +63,9 @@ def check(ctx: Context) -> None:
         found = _run(concrete, batch)
         if found.shape != expected.shape or not ctx.tolerance("loss").allows(found, expected):
             raise Violation(
-                f"traced with an unknown batch size, {losses.counted(batch.size)} give {found.ravel()[:3].tolist()} of "
-                f"shape {list(found.shape)}; eagerly they give {expected.ravel()[:3].tolist()} of shape "
-                f"{list(expected.shape)}",
+                f"traced with an unknown batch size, the loss of {losses.counted(batch.size)} is "
+                f"{found.ravel()[:3].tolist()} of shape {list(found.shape)}; eagerly it is "
+                f"{expected.ravel()[:3].tolist()} of shape {list(expected.shape)}",
                 cause="the code takes another path, or another size, where the static batch dimension is None",
                 fix="Take sizes from `tf.shape(y_pred)[0]` and counts from `tf.size(losses)`.",
             )

@@ -77,7 +77,7 @@ def _examine(ctx: Context, size: int, ignored: Sequence[int]) -> None:
     for array in other:
         array[rows] = np.roll(array[rows], 1, axis=-1) * _FAR
     changed = batch.with_predictions(other)
-    said = f"where {rows} of {losses.counted(size)} have the ignored label"
+    said = f"in a batch of {size} whose examples {rows} have the ignored label"
     for reduction in (losses.DEFAULT, losses.SUM):
         if not losses.has_reduction(ctx, reduction):
             continue

@@ -67,7 +67,7 @@ def _compare(ctx: Context, loss: losses.LossComponent, batch: Batch, times: int)
     if allowed.allows(found, times * expected) and not losses.switched(ctx):
         raise NotApplicable("The loss adds up its examples, and has no mean.")
     raise Violation(
-        f"{losses.counted(batch.size)} have a mean of {float(expected):.6g}, and the same repeated {times} times "
+        f"the mean of {losses.counted(batch.size)} is {float(expected):.6g}, and of the same repeated {times} times "
         f"{float(found):.6g}",
         cause="the divisor is not in proportion to the number of examples: `+ 1`, `- 1`, an epsilon",
         fix="Divide by the count itself, with `tf.math.divide_no_nan` where it may be 0.",
