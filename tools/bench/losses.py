@@ -1,0 +1,149 @@
+"""Forward and backward passes of the losses, beside Keras' nearest built-in and, where it is installed, Model Garden's.
+
+Each runs in a `tf.function` on the same tensors: focal loss on [2, 49104, 90] (RetinaNet at 512 pixels), segmentation
+on [4, 256, 256, 19]. Times are CPU time, which a busy machine distorts least, in interleaved rounds; the peak memory of
+each alternative is what it adds in a process of its own.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tools.bench.paired import ROUNDS, Timing, report
+
+ANCHORS, CLASSES = 49104, 90
+POSITIVE_SHARE = 0.01
+LABEL_MAP, LABELS = (4, 256, 256), 19
+IGNORED, IGNORED_SHARE = 255, 0.1
+HARDEST = 0.2
+Alternatives = Mapping[str, Callable[[], object]]
+
+
+def differentiated(loss: Callable[[Any, Any], Any], labels: Any, logits: Any) -> Callable[[], object]:
+    """A call that computes value and gradient and has finished when it returns."""
+    import tensorflow as tf
+
+    @tf.function
+    def run(labels: Any, logits: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            value = tf.reduce_sum(loss(labels, logits))
+        return value, tape.gradient(value, logits)
+
+    def call() -> object:
+        return float(run(labels, logits)[0])
+
+    return call
+
+
+def outputs_first(loss: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """A loss of Model Garden, which takes logits first and labels with an axis of layers."""
+    return lambda labels, logits: loss(logits, labels[..., None])
+
+
+def focal() -> dict[str, Callable[[], object]]:
+    """Focal losses; one anchor in a hundred has an object."""
+    import tensorflow as tf
+    from assay.losses import SigmoidFocalLoss
+
+    generator = tf.random.Generator.from_seed(0)
+    logits = generator.normal([2, ANCHORS, CLASSES], -4.0, 2.0)
+    ids = generator.uniform([2, ANCHORS], maxval=CLASSES, dtype=tf.int32)
+    ids = tf.where(generator.uniform([2, ANCHORS]) < POSITIVE_SHARE, ids, -1)
+    one_hot = tf.one_hot(ids, CLASSES)
+    keras = tf.keras.losses.BinaryFocalCrossentropy(apply_class_balancing=True, from_logits=True)
+    ours = SigmoidFocalLoss(background_label=-1, reduction="sum")
+    found = {
+        "Keras BinaryFocalCrossentropy": differentiated(keras, one_hot, logits),
+        "SigmoidFocalLoss, one-hot labels": differentiated(ours, one_hot, logits),
+        "SigmoidFocalLoss, sparse ids": differentiated(ours, ids, logits),
+    }
+    try:
+        from official.vision.losses.focal_loss import FocalLoss
+    except ImportError:
+        return found
+    garden = FocalLoss(0.25, 2.0, reduction="sum")
+    return {"Model Garden FocalLoss": differentiated(garden, one_hot, logits), **found}
+
+
+def segmentation() -> dict[str, Callable[[], object]]:
+    """Segmentation losses; a tenth of the pixels is ignored."""
+    import tensorflow as tf
+    from assay.losses import SegmentationLoss
+
+    generator = tf.random.Generator.from_seed(0)
+    logits = generator.normal([*LABEL_MAP, LABELS])
+    ids = generator.uniform(LABEL_MAP, maxval=LABELS, dtype=tf.int32)
+    ids = tf.where(generator.uniform(LABEL_MAP) < IGNORED_SHARE, IGNORED, ids)
+    keras = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=IGNORED)
+    hardest = SegmentationLoss(ignore_label=IGNORED, top_k_percent_pixels=HARDEST)
+    found = {
+        "Keras SparseCategoricalCrossentropy": differentiated(keras, ids, logits),
+        "SegmentationLoss": differentiated(SegmentationLoss(ignore_label=IGNORED), ids, logits),
+        "SegmentationLoss, hardest 20%": differentiated(hardest, ids, logits),
+    }
+    try:
+        from official.vision.losses.segmentation_losses import SegmentationLoss as GardenLoss
+    except ImportError:
+        return found
+    for name, share in (("Model Garden SegmentationLoss", 1.0), ("Model Garden, hardest 20%", HARDEST)):
+        garden = GardenLoss(0.0, [], IGNORED, True, top_k_percent_pixels=share)
+        found[name] = differentiated(outputs_first(garden), ids, logits)
+    return found
+
+
+CASES = {"focal": focal, "segmentation": segmentation}
+
+
+def on_cpu_clock(alternatives: Alternatives) -> list[Timing]:
+    """CPU times of the alternatives in interleaved rounds; the first is the baseline."""
+    names = list(alternatives)
+    for name in names:
+        alternatives[name]()
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(ROUNDS):
+        for name in names if number % 2 == 0 else reversed(names):
+            started = time.process_time()
+            alternatives[name]()
+            seconds[name].append(time.process_time() - started)
+    baseline = tuple(seconds[names[0]])
+    return [Timing(name, tuple(times), baseline) for name, times in seconds.items()]
+
+
+def peak_memory(case: str, name: str) -> float:
+    """MiB that an alternative adds to the peak of a process of its own that has made the tensors."""
+    code = f"from tools.bench.losses import added_to_the_peak; added_to_the_peak({case!r}, {name!r})"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return float(done.stdout.split()[-1])
+
+
+def added_to_the_peak(case: str, name: str) -> None:
+    """Run one alternative three times and print what it added to the peak memory of this process, in MiB."""
+    call = CASES[case]()[name]
+    before = _memory("VmRSS")
+    for _ in range(3):
+        call()
+    print((_memory("VmHWM") - before) / 1024)
+
+
+def _memory(field: str) -> float:
+    """KiB that the kernel has on record for this process."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return float(next(line.split()[1] for line in lines if line.startswith(field)))
+
+
+def main() -> None:
+    """Print one table a case."""
+    for case, make in CASES.items():
+        timings = on_cpu_clock(make())
+        print(report(f"Value and gradient, {case}, CPU time", timings))
+        width = max(len(timing.name) for timing in timings)
+        for timing in timings:
+            print(f"  {timing.name:<{width}}  peak memory {peak_memory(case, timing.name):6.0f} MiB above the inputs")
+
+
+if __name__ == "__main__":
+    main()
