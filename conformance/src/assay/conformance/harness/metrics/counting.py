@@ -9,7 +9,7 @@ from assay.conformance.context import Context
 from assay.conformance.harness.metrics.component import fresh, update
 from assay.conformance.harness.samples import Batch, perfect, sample_of, wrong
 
-_SEEDS = (0, 1, 2, 3)
+_SEEDS = range(8)
 _HALF = 0.5
 
 
