@@ -10,20 +10,26 @@ AREAS = ("all", "small", "medium", "large")
 EDGES = (16, 32, 48, 64, 96, 128)  # sides whose squares lie on the edges of the area ranges, and between
 
 
-def random_images(seed, images=4, classes=3, most_objects=5, most_found=8, crowded=0.2, own_areas=False):
+def random_images(
+    seed, images=4, classes=3, most_objects=5, most_found=8, crowded=0.2, own_areas=False, clustered=False
+):
     """A list of dicts, one an image, without padding: boxes on a coarse grid and few scores, so that ties are common.
 
-    Boxes are yxyx; some have no height or width; detections are copies of objects, moved, or anywhere.
+    Boxes are yxyx; some have no height or width; detections are copies of objects, moved, or anywhere. With
+    `clustered`, objects overlap each other, and detections overlap several by the same.
     """
     random = np.random.default_rng(seed)
     made = []
     for image in random.permutation(images).tolist():
         objects, found = random.integers(0, most_objects + 1), random.integers(0, most_found + 1)
         boxes = _boxes(random, objects)
+        if clustered and objects and random.random() < 0.7:
+            # Equal boxes in a row: a detection between two of them overlaps both by the same, one outside only one.
+            boxes = boxes[:1] + 8 * random.integers(0, 3, (objects, 1)) * [[0, 1, 0, 1]]
         guesses = _boxes(random, found)
         if objects and found:
             copied = boxes[random.integers(0, objects, found)]
-            shift = random.choice([0, 0, 4, 8, 16], (found, 1)) * [[0, 1, 0, 1]]
+            shift = random.choice([-4, 0, 4, 4] if clustered else [0, 0, 4, 8, 16], (found, 1)) * [[0, 1, 0, 1]]
             guesses = np.where(random.random((found, 1)) < 0.7, copied + shift, guesses)
         sizes = boxes[:, 2:] - boxes[:, :2]
         areas = sizes.prod(axis=1)

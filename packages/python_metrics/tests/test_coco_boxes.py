@@ -39,9 +39,14 @@ def assert_same(curves, answered):
 
 @pytest.mark.parametrize("engine", ["vectorized", "pycocotools"])
 @settings(max_examples=60)
-@given(seed=SEEDS, shape=st.sampled_from([(4, 3, 5, 8), (6, 1, 3, 20), (2, 2, 9, 30), (5, 12, 6, 8)]), most=LIMITS)
-def test_all_precisions_and_recalls_equal_pycocotools(engine, seed, shape, most):
-    images = random_images(seed, *shape, own_areas=True)
+@given(
+    seed=SEEDS,
+    shape=st.sampled_from([(4, 3, 5, 8), (6, 1, 3, 20), (2, 2, 9, 30), (5, 12, 6, 8)]),
+    most=LIMITS,
+    clustered=st.booleans(),
+)
+def test_all_precisions_and_recalls_equal_pycocotools(engine, seed, shape, most, clustered):
+    images = random_images(seed, *shape, own_areas=True, clustered=clustered)
 
     curves = fed(images, engine=engine, max_num_eval_detections=most).curves()
 
@@ -100,6 +105,14 @@ def test_annotation_file_gives_what_the_data_gives(seed, tmp_path_factory):
     ]
 
     assert_same(metric.curves(), answer(in_file, found(seen)))
+
+
+@settings(max_examples=40)
+@given(seed=SEEDS)
+def test_objects_that_overlap_a_detection_by_the_same_are_taken_as_pycocotools_does(seed):
+    images = random_images(seed, 3, 1, 5, 6, crowded=0.1, clustered=True)
+
+    assert_same(fed(images).curves(), answer(dataset(images), found(images)))
 
 
 def test_many_categories_and_images_equal_pycocotools():
