@@ -58,8 +58,8 @@ def explore(
 ) -> None:
     """Examine plain cases, then drawn ones; raise what the smallest that breaks the rule raises.
 
-    A drawn case that the loss refuses by an exception is passed over, a plain one is not: L101 and L214 say that a batch
-    of one must do, and a loss that couples its examples may need an even number of them.
+    A drawn case that the loss refuses by an exception is passed over, a plain one is not. L101 and L214 say that a
+    batch of one must do, and a loss that couples its examples may need an even number of them.
 
     Args:
       ctx: The check's context.
