@@ -19,7 +19,7 @@ FREE_GIB_NEEDED = 4  # TensorFlow and what it needs take about 2.5 GiB once inst
 DISTRIBUTIONS = [
     "packages/losses[legacy]",
     "packages/keras_metrics[legacy]",
-    "packages/python_metrics",
+    "packages/python_metrics[coco]",
     "packages/summaries[legacy]",
     "packages/core[legacy]",
     "reference_tasks[legacy]",
