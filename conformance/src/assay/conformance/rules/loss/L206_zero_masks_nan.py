@@ -45,6 +45,7 @@ losses = loss_fn(y_true, safe) * weights
 )
 
 _WEIGHTS = losses.Weighting((0.5, 0.0, 2.0, 0.0, 1.25))
+_PROBED = 8
 _POISONS = (("y_pred", np.nan), ("y_pred", np.inf), ("y_pred", -np.inf), ("y_true", np.nan))
 
 
@@ -94,14 +95,17 @@ def _has_elements(ctx: Context) -> bool:
     values = losses.unreduced(ctx, batch)
     if values.ndim < 2 or any(array.shape[: values.ndim] != values.shape for array in batch.predictions):
         return False
-    moved = batch.map_predictions(opposed)
-    last = tuple(width - 1 for width in values.shape)
-    arrays = [array.copy() for array in batch.predictions]
-    for array, other in zip(arrays, moved.predictions, strict=True):
-        array[last] = other[last]
-    found = losses.unreduced(ctx, batch.with_predictions(arrays))
-    rest = np.arange(values.size) < values.size - 1
-    return bool(ctx.tolerance("coupling").allows(found.ravel()[rest], values.ravel()[rest]))
+    others = batch.map_predictions(opposed).predictions
+    position = np.arange(values.size).reshape(values.shape)
+    # Each of some elements alone, then every second one: what is chosen among many shows only when enough is changed.
+    for changed in (*(position == index for index in range(min(values.size, _PROBED))), position % 2 == 0):
+        arrays = [array.copy() for array in batch.predictions]
+        for array, other in zip(arrays, others, strict=True):
+            array[changed] = other[changed]
+        found = losses.unreduced(ctx, batch.with_predictions(arrays))
+        if not ctx.tolerance("coupling").allows(found[~changed], values[~changed]):
+            return False
+    return True
 
 
 def _examine(ctx: Context, case: _Case) -> None:
