@@ -114,3 +114,11 @@ def test_function_of_two_arguments_is_a_loss():
         return scale * (y_true - y_pred) ** 2
 
     assert kind_of(Subject(squared)) is Kind.LOSS
+
+
+def test_object_that_is_called_with_two_arguments_is_a_loss():
+    class Squared:
+        def __call__(self, logits, labels, sample_weight=None):
+            return (logits - labels) ** 2
+
+    assert kind_of(Subject(Squared)) is Kind.LOSS

@@ -150,7 +150,8 @@ def split_spec(spec: str) -> tuple[str, str]:
 def kind_of(subject: Subject) -> Kind:
     """Return the kind of a subject: the declared one, or what its factory's class or product looks like.
 
-    A function of two arguments is no factory but a loss itself, `f(y_true, y_pred)`.
+    A function of two arguments is no factory but a loss itself, `f(y_true, y_pred)`, and an object that can be called
+    with two is a loss.
 
     Raises:
       UsageError: If it cannot be told; the remedy is to say it.
@@ -170,6 +171,8 @@ def kind_of(subject: Subject) -> Kind:
             "mend that, or say the kind (--kind)."
         ) from exception
     inferred = infer_kind(product)
+    if inferred is None and callable(product) and len(_required_arguments(product)) == _SIDES:
+        return Kind.LOSS
     if inferred is None:
         kinds = ", ".join(Kind)
         raise UsageError(
