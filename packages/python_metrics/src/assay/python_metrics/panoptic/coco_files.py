@@ -119,8 +119,10 @@ def _names(categories: Mapping[int, Mapping[str, Any]]) -> dict[int, str]:
 
 
 def _read(annotation: Mapping[str, Any], folder: str, categories: Mapping[int, Any] | None) -> dict[str, np.ndarray]:
-    from PIL import Image
-
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise ImportError('Panoptic PNG files need Pillow: pip install "assay-python-metrics[coco]".') from error
     path = os.path.join(folder, str(annotation["file_name"]))
     with Image.open(path) as image:
         pixels = np.asarray(image.convert("RGB"), np.int64)
