@@ -102,7 +102,7 @@ def test_contrastive_mean_counts_anchors_with_a_positive():
     np.testing.assert_allclose(value, contrastive_oracle([0, 1, 0, 2], embeddings, 0.5).sum() / 2, rtol=1e-5)
 
 
-def test_contrastive_example_of_weight_zero_is_no_company():
+def test_contrastive_example_of_weight_zero_that_is_not_finite_is_no_company():
     embeddings = np.random.default_rng(1).normal(size=(5, 3)).astype(np.float32)
     ids, weights = np.array([0, 0, 1, 0, 1]), np.float32([1, 1, 1, 0, 1])
     poisoned = embeddings.copy()
@@ -115,6 +115,15 @@ def test_contrastive_example_of_weight_zero_is_no_company():
     np.testing.assert_allclose(value, contrastive_oracle(ids[keep], embeddings[keep], 0.5).sum(), rtol=1e-5)
     np.testing.assert_array_equal(gradient[3], 0)
     assert np.isfinite(gradient).all()
+
+
+def test_contrastive_weights_multiply_the_values_of_anchors():
+    embeddings = np.random.default_rng(1).normal(size=(5, 3)).astype(np.float32)
+    ids, weights = np.array([0, 0, 1, 0, 1]), np.float32([1, 0.5, 2, 0, 1])
+
+    values = SupervisedContrastiveLoss(temperature=0.5, reduction="none")(ids, embeddings, weights)
+
+    np.testing.assert_allclose(values, contrastive_oracle(ids, embeddings, 0.5) * weights, rtol=1e-4, atol=1e-5)
 
 
 def test_contrastive_gradient_equals_central_differences():

@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 from assay.losses._flavour import serialisable
 from assay.losses._labels import as_predictions
-from assay.losses._reduction import SUM_OVER_BATCH_SIZE, compute_dtype
+from assay.losses._reduction import SUM_OVER_BATCH_SIZE, align_weights, compute_dtype, hide
 from assay.losses._replicas import GLOBAL
 from assay.losses._weighted_loss import WeightedLoss
 from assay.losses.representation._distillation import check_temperature
@@ -104,8 +104,8 @@ class SupervisedContrastiveLoss(WeightedLoss):
     `y_true` are class ids `[batch]`, `y_pred` embeddings `[batch, dimensions]` of any length: two views of an image are
     two rows of one class. The unreduced loss has shape `[batch]`. It couples the examples of a batch on purpose: each
     replica contrasts its own examples only, so the result depends on the batch of a replica, not on the global one. The
-    conformance suite is told so with the trait `mixes_examples`. An example of weight 0 is neither anchor nor company;
-    other weights multiply the anchor's value.
+    conformance suite is told so with the trait `mixes_examples`. Weights multiply the values of anchors: an example of
+    weight 0 is still company to the others, unless it is not finite.
 
     Normaliser: `sum_over_batch_size` divides by the number of anchors that have another example of their class, over
     all replicas by default.
@@ -131,6 +131,17 @@ class SupervisedContrastiveLoss(WeightedLoss):
         super().__init__(reduction=reduction, normalisation=normalisation, name=name)
         check_temperature(temperature)
         self.temperature = float(temperature)
+
+    def masked(self, y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[Any, Any, Any, Any, Any]:
+        """Weights come after the comparison: an example of weight 0 is left out of it only if it is not finite."""
+        labels, embeddings = self.prepare(y_true, y_pred)
+        keep = weights = None
+        if sample_weight is not None:
+            weights = align_weights(tf.convert_to_tensor(sample_weight), self.element_shape(embeddings))
+            finite = tf.reduce_all(tf.math.is_finite(embeddings), axis=-1)
+            keep = tf.logical_or(tf.not_equal(weights, tf.zeros([], weights.dtype)), finite)
+            embeddings = hide(embeddings, keep)
+        return labels, embeddings, weights, self.valid_elements(labels, embeddings), keep
 
     def values(self, y_true: Any, y_pred: Any, keep: Any) -> Any:
         """The unreduced loss among the examples that take part."""
