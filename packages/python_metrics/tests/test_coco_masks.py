@@ -222,7 +222,9 @@ def png(masks):
     return files
 
 
-@pytest.mark.parametrize("form", [list, np.asarray, lambda masks: masks.astype(np.float32), png], ids=repr)
+@pytest.mark.parametrize(
+    "form", [list, np.asarray, lambda masks: masks.astype(np.float32), png], ids=["list", "bool", "float", "png"]
+)
 def test_all_forms_of_masks_give_the_same(form):
     images = random_images(5)
 
