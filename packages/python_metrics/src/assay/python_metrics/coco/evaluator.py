@@ -21,7 +21,7 @@ metric.result()["AP"]  # 1.0, but for the rounding that COCO's formula has
 
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike, fspath
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from assay.python_metrics._host_metric import BaseHostMetric
@@ -131,6 +131,9 @@ class COCOEvaluator(BaseHostMetric):
         COCO, "Detection Evaluation" and "Keypoint Evaluation", https://cocodataset.org/#detection-eval.
     """
 
+    # Whether images say which categories are known to be absent, or not all annotated.
+    _federated: ClassVar[bool] = False
+
     def __init__(
         self,
         annotation_file: str | PathLike[str] | None = None,
@@ -156,21 +159,29 @@ class COCOEvaluator(BaseHostMetric):
             raise ValueError(f"`max_num_eval_detections` must be an integer. Received: {max_num_eval_detections!r}.")
         if max_num_eval_detections < 1:
             raise ValueError(f"`max_num_eval_detections` must be at least 1. Received: {max_num_eval_detections!r}.")
-        self._sigmas = tuple(float(sigma) for sigma in (kpt_oks_sigmas or COCO_SIGMAS)) if include_keypoint else ()
-        if not all(sigma > 0 for sigma in self._sigmas):
-            raise ValueError(f"`kpt_oks_sigmas` must be positive. Received: {self._sigmas}.")
+        sigmas = COCO_SIGMAS if kpt_oks_sigmas is None else kpt_oks_sigmas
+        self._sigmas = tuple(float(sigma) for sigma in sigmas) if include_keypoint else ()
+        if not all(sigma > 0 for sigma in self._sigmas) or (include_keypoint and not self._sigmas):
+            raise ValueError(f"`kpt_oks_sigmas` must be positive numbers. Received: {self._sigmas}.")
+        annotations = None
+        if annotation_file is not None:
+            annotations = load(
+                annotation_file,
+                with_masks=bool(include_mask),
+                num_keypoints=len(self._sigmas),
+                federated=self._federated,
+            )
         self._reader = Reader(
-            annotations=load(annotation_file, with_masks=bool(include_mask), num_keypoints=len(self._sigmas))
-            if annotation_file
-            else None,
+            annotations=annotations,
             include_mask=bool(include_mask),
             num_keypoints=len(self._sigmas),
             need_rescale_bboxes=bool(need_rescale_bboxes),
             need_rescale_keypoints=bool(need_rescale_keypoints and include_keypoint),
             mask_format=mask_format,
+            federated=self._federated,
         )
         self._options: dict[str, Any] = {
-            "annotation_file": fspath(annotation_file) if annotation_file else None,
+            "annotation_file": fspath(annotation_file) if annotation_file is not None else None,
             "include_mask": bool(include_mask),
             "include_keypoint": bool(include_keypoint),
             "need_rescale_bboxes": bool(need_rescale_bboxes),
@@ -182,7 +193,7 @@ class COCOEvaluator(BaseHostMetric):
         }
         self._per_category = bool(per_category_metrics)
         self._evaluate = ENGINES[engine]
-        of_file = self._reader.annotations.names if self._reader.annotations else {}
+        of_file = annotations.names if annotations is not None else {}
         self._names = {**of_file, **(category_names or {})}
         self._progress = progress
         self._kinds = (
@@ -239,9 +250,9 @@ class COCOEvaluator(BaseHostMetric):
         by_category: dict[str, float] = {}
         for kind in self._kinds:
             curves = self._evaluate(scene, self._protocol(kind), progress, all_limits=False)
-            results |= summarize(kind, curves)
+            results |= self._summary(kind, curves)
             if self._per_category:
-                by_category |= summarize_categories(kind, curves, self._names)
+                by_category |= self._summary_of_categories(kind, curves)
         return results | by_category
 
     def evaluate(self) -> dict[str, float]:
@@ -259,6 +270,12 @@ class COCOEvaluator(BaseHostMetric):
         """
         _check("kind", kind, tuple(one.value for one in self._kinds))
         return self._evaluate(self._scene(), self._protocol(Kind(kind)), Progress(self._told), all_limits=True)
+
+    def _summary(self, kind: Kind, curves: Curves) -> dict[str, float]:
+        return summarize(kind, curves)
+
+    def _summary_of_categories(self, kind: Kind, curves: Curves) -> dict[str, float]:
+        return summarize_categories(kind, curves, self._names)
 
     def _scene(self) -> Scene:
         return lay_out(self._store, self._reader.annotations, self._sigmas)

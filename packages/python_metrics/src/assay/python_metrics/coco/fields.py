@@ -15,6 +15,7 @@ FOUND_BOXES, FOUND_CLASSES, SCORES = "detection_boxes", "detection_classes", "de
 IMAGE_INFO = "image_info"
 MASKS, FOUND_MASKS, OUTER_BOXES = "masks", "detection_masks", "detection_outer_boxes"
 KEYPOINTS, FOUND_KEYPOINTS = "keypoints", "detection_keypoints"
+ABSENT, NOT_EXHAUSTIVE = "neg_category_ids", "not_exhaustive_category_ids"
 
 Fields = Mapping[str, np.ndarray]
 ImageId = int | str
@@ -33,6 +34,8 @@ class Batch:
         detections: Columns of the detections: row, category, box, score; with keypoints points.
         object_masks: Masks of the objects; none of them when masks are not compared.
         found_masks: Masks of the detections, likewise.
+        judged: Columns row, category and exhaustive: of which categories it is known that an image has none
+            (exhaustive), or more than its objects. None when all categories are annotated in all images.
     """
 
     ids: list[ImageId]
@@ -41,6 +44,7 @@ class Batch:
     detections: Columns
     object_masks: Runs
     found_masks: Runs
+    judged: Columns | None = None
 
 
 class Side:
@@ -93,6 +97,19 @@ class Side:
     def classes(self, name: str) -> np.ndarray:
         """The used slots of a field of class ids, `[n]` int64."""
         return self._whole(name, self._slots(name, ()))
+
+    def listed(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """The entries of a field `[batch, n]` of ids, padded with negative numbers.
+
+        Returns:
+            The row and the id of each entry, `[entries]` int64 both.
+        """
+        array = self.fields[name]
+        if array.ndim != 2 or len(array) != len(self.ids):
+            raise self.error(name, f"shape [{len(self.ids)}, n], padded with -1", list(array.shape))
+        ids = self._whole(name, array) if array.size else array.astype(np.int64)
+        rows, slots = np.nonzero(ids >= 0)
+        return rows, ids[rows, slots]
 
     def flags(self, name: str) -> np.ndarray:
         """The used slots of a field of flags, `[n]` bool."""

@@ -75,9 +75,9 @@ def match(question: Question, protocol: Protocol, progress: Callable[[float], No
     for start in range(0, len(combinations), MOST_BITS):
         block = _Block(protocol, combinations[start : start + MOST_BITS])
         matched = _choose(pairs, block, question.objects, len(kept))
-        outside = block.outside(question.detections.area[kept])
+        excused = block.outside(question.detections.area[kept]) | block.all_of(question.detections.excused[kept])
         hits.append(matched[0])
-        ignored.append(matched[1] | (outside & ~(matched[0] | matched[1])))
+        ignored.append(matched[1] | (excused & ~(matched[0] | matched[1])))
         progress(0.5 + 0.5 * min(1.0, (start + MOST_BITS) / len(combinations)))
     return Matches(kept, question.detections.category[kept], rank, combinations, hits, ignored)
 

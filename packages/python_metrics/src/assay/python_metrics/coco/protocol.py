@@ -58,3 +58,8 @@ def protocol(kind: Kind, max_num_eval_detections: int) -> Protocol:
         ranges = dict(AREA_RANGES)
         limits = (1, min(10, max_num_eval_detections), max_num_eval_detections)
     return Protocol(kind, IOU_THRESHOLDS, RECALL_THRESHOLDS, ranges, limits)
+
+
+def federated_protocol(kind: Kind, max_num_eval_detections: int) -> Protocol:
+    """Return LVIS's protocol for boxes or masks: COCO's with one limit, which no category of an image can exceed."""
+    return Protocol(kind, IOU_THRESHOLDS, RECALL_THRESHOLDS, dict(AREA_RANGES), (max_num_eval_detections,))

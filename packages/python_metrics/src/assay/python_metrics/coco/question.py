@@ -37,12 +37,14 @@ class Detections:
         category: Index into the question's categories, int64.
         area: Pixels squared, float64.
         score: float64.
+        excused: Whether it counts neither as right nor as wrong where it matches nothing, bool.
     """
 
     image: np.ndarray
     category: np.ndarray
     area: np.ndarray
     score: np.ndarray
+    excused: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,6 +23,7 @@ class Reader:
         need_rescale_bboxes: Whether detection boxes are in pixels of the model's input.
         need_rescale_keypoints: Whether detection keypoints are.
         mask_format: What arrays of detection masks are.
+        federated: Whether images say which categories are known to be absent or not all annotated.
     """
 
     annotations: Annotations | None
@@ -31,13 +32,15 @@ class Reader:
     need_rescale_bboxes: bool
     need_rescale_keypoints: bool
     mask_format: MaskFormat
+    federated: bool = False
 
     def groundtruth_fields(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The fields that groundtruths need, and those that they may have."""
         required = [fields.SOURCE_ID, fields.COUNT, fields.BOXES, fields.CLASSES]
         required += [fields.HEIGHT, fields.WIDTH, fields.MASKS] if self.include_mask else []
         required += [fields.KEYPOINTS] if self.num_keypoints else []
-        return tuple(required), (fields.CROWDS, fields.AREAS)
+        required += [fields.ABSENT, fields.NOT_EXHAUSTIVE] if self.federated else []
+        return tuple(required), (fields.AREAS,) if self.federated else (fields.CROWDS, fields.AREAS)
 
     def prediction_fields(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The fields that predictions need, and those that they may have."""
@@ -65,7 +68,8 @@ class Reader:
         objects, object_masks = self._objects(truth, sizes)
         detections, found_masks = self._detections(found, sizes[row])
         detections["row"] = row[found.rows]
-        return Batch(truth.ids, sizes, objects, detections, object_masks, found_masks)
+        judged = _judged(truth) if self.federated else None
+        return Batch(truth.ids, sizes, objects, detections, object_masks, found_masks, judged)
 
     def _objects(self, truth: Side, sizes: np.ndarray) -> tuple[Columns, Runs]:
         boxes, masks = truth.boxes(fields.BOXES), joined([])
@@ -101,6 +105,15 @@ class Reader:
             point_scale = scale if self.need_rescale_keypoints else None
             detections["points"], _ = found.points(fields.FOUND_KEYPOINTS, self.num_keypoints, point_scale)
         return detections, masks
+
+
+def _judged(truth: Side) -> Columns:
+    (rows, absent), (more_rows, partial) = truth.listed(fields.ABSENT), truth.listed(fields.NOT_EXHAUSTIVE)
+    return {
+        "row": np.concatenate([rows, more_rows]),
+        "category": np.concatenate([absent, partial]),
+        "exhaustive": np.arange(len(absent) + len(partial)) < len(absent),
+    }
 
 
 def with_arrays_of_masks(side: Any) -> Any:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 from assay.python_metrics.coco.fields import Batch, Columns, ImageId
-from assay.python_metrics.coco.runs import Runs, RunTable
+from assay.python_metrics.coco.runs import Runs, RunTable, joined
 from assay.python_metrics.coco.table import Table
 
 
@@ -40,6 +40,7 @@ class Store:
         self.images = Table({"size": (np.int64, (2,))})
         self.objects = Table({**common, "area": (np.float64, ()), "crowd": (np.bool_, ()), **points, **labels})
         self.detections = Table({**common, "score": (np.float64, ()), **points})
+        self.judged = Table({"image": (np.int32, ()), "category": (np.int64, ()), "exhaustive": (np.bool_, ())})
         self.object_masks, self.found_masks = RunTable(), RunTable()
 
     @property
@@ -61,6 +62,8 @@ class Store:
             objects, object_masks = _of_images(batch.objects, batch.object_masks, image_of_row)
             self.objects.append(objects)
             self.object_masks.append(object_masks)
+        if batch.judged is not None:
+            self.judged.append(_of_images(batch.judged, joined([]), image_of_row)[0])
         self._index.update((batch.ids[row], int(image_of_row[row])) for row in fresh)
         self.images.append({"size": batch.sizes[fresh]})
         self.detections.append(detections)
@@ -75,6 +78,7 @@ class Store:
             detections=_as_rows(other.detections),
             object_masks=other.object_masks.all(),
             found_masks=other.found_masks.all(),
+            judged=_as_rows(other.judged),
         )
         self.add(batch)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from assay.python_metrics.coco.accumulate import UNDEFINED
@@ -20,6 +21,7 @@ class Number:
         threshold: The IoU threshold, or None for the average over all.
         area: Label of the area range.
         limit: Index of the limit.
+        frequency: Which categories it is the mean of, by how often they are in the training data; None for all.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Number:
     threshold: float | None = None
     area: str = "all"
     limit: int = -1
+    frequency: str | None = None
 
 
 _MAP, _AR = "Precision mAP ByCategory", "Recall AR"
@@ -54,41 +57,68 @@ KEYPOINT_NUMBERS = (
     Number("AR75", f"{_AR}@75IoU ByCategory", of_precision=False, threshold=0.75),
     *(Number(f"AR{short}", f"{_AR} ({area}) ByCategory", of_precision=False, area=area) for short, area in _AREAS[1:]),
 )
+FREQUENCIES = {"r": "rare", "c": "common", "f": "frequent"}
+FEDERATED_NUMBERS = (
+    *DETECTION_NUMBERS[:6],
+    *(Number(f"AP{short}", "", of_precision=True, frequency=short) for short in FREQUENCIES),
+    Number("AR@{limit}", f"{_AR}@{{limit}} ByCategory", of_precision=False),
+    *(
+        Number(f"AR{short}@{{limit}}", f"{_AR} ({area}) ByCategory", of_precision=False, area=area)
+        for short, area in _AREAS
+    ),
+)
 NUMBERS = {Kind.BOXES: DETECTION_NUMBERS, Kind.MASKS: DETECTION_NUMBERS, Kind.KEYPOINTS: KEYPOINT_NUMBERS}
 PREFIXES = {Kind.BOXES: "", Kind.MASKS: "mask_", Kind.KEYPOINTS: "keypoint_"}
 CATEGORY_PREFIXES = {Kind.BOXES: "", Kind.MASKS: "mask ", Kind.KEYPOINTS: "keypoints "}
 
 
-def summarize(kind: Kind, curves: Curves) -> dict[str, float]:
-    """The 12 numbers of boxes or masks, or the 10 of keypoints: means over the entries that are not -1.
+def summarize(
+    kind: Kind,
+    curves: Curves,
+    *,
+    numbers: Sequence[Number] | None = None,
+    frequencies: Mapping[int, str] = MappingProxyType({}),
+) -> dict[str, float]:
+    """The numbers of a kind: means over the entries that are not -1.
 
     Args:
         kind: What was compared.
         curves: Precision and recall.
+        numbers: Which ones; by default COCO's 12 of boxes or masks, or 10 of keypoints.
+        frequencies: Category id to how often it is in the training data, for the numbers that ask for that.
 
     Returns:
         Name to number; -1 where no category has an object in the area range.
     """
-    return {
-        PREFIXES[kind] + number.name.format(limit=curves.limits[-1]): _mean(_entries(curves, number))
-        for number in NUMBERS[kind]
-    }
+    frequency = np.array([frequencies.get(category) for category in curves.categories], object)
+    results = {}
+    for number in numbers or NUMBERS[kind]:
+        entries = _entries(curves, number)
+        if number.frequency is not None:
+            entries = entries[..., frequency == number.frequency]
+        results[PREFIXES[kind] + number.name.format(limit=curves.limits[-1])] = _mean(entries)
+    return results
 
 
-def summarize_categories(kind: Kind, curves: Curves, names: Mapping[int, str]) -> dict[str, float]:
+def summarize_categories(
+    kind: Kind, curves: Curves, names: Mapping[int, str], *, numbers: Sequence[Number] | None = None
+) -> dict[str, float]:
     """The same numbers for each category by itself.
 
     Args:
         kind: What was compared.
         curves: Precision and recall.
         names: Category id to the name to show; ids without one are shown themselves.
+        numbers: Which ones, by default as for `summarize`; those of groups of categories are left out.
 
     Returns:
         Name to number; -1 where the category has no object in the area range.
     """
     shown = _names(curves.categories, names)
     results = {}
-    for number in NUMBERS[kind]:
+    for number in numbers or NUMBERS[kind]:
+        if number.frequency is not None:
+            continue
         entries = _entries(curves, number)
         key = CATEGORY_PREFIXES[kind] + number.by_category.format(limit=curves.limits[-1])
         for index, name in enumerate(shown):
