@@ -117,7 +117,7 @@ def run_rule(
     """Run one rule on one subject in one mode; whatever happens becomes the result."""
     rule = entry.rule
     blank = _blank(entry, session, kind=kind, target=target, mode=mode)
-    outcome, evidence, finding, message = Outcome.PASS, Evidence.EXECUTED, None, ""
+    outcome, evidence, finding, message = Outcome.PASS, rule.evidence, None, ""
     start = time.perf_counter()
     try:
         if target not in rule.targets:

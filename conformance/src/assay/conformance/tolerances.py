@@ -45,6 +45,9 @@ _TABLE: dict[tuple[str | None, str, Target | None], Tolerance] = {
     ("T501", "loss", _ANY): Tolerance(
         1e-3, 1e-5, "losses of weights that agree but for rounding; a wrong one is off twofold"
     ),
+    ("T402", "loss", _ANY): Tolerance(
+        1e-3, 1e-5, "logs of weights that agree but for rounding; what XLA computes otherwise is far off"
+    ),
     (_ANY, "weights", _ANY): Tolerance(1e-5, 1e-6, "float32 updates of a few steps, sums in any order"),
     (_ANY, "weights", Target.GPU): Tolerance(1e-3, 1e-4, "TensorFloat-32 products keep 10 bits of mantissa"),
     (_ANY, "updates", _ANY): Tolerance(
@@ -70,6 +73,16 @@ _TABLE: dict[tuple[str | None, str, Target | None], Tolerance] = {
     ("T107", "graph loss", _ANY): Tolerance(1e-3, 1e-5, "dropout or batch statistics change a loss by far more"),
     ("T104", "named factor", _ANY): Tolerance(2e-2, 2e-2, "decides between the words for a factor, not the outcome"),
     ("T104", "factor", _ANY): Tolerance(1e-2, 0.0, "a wrong factor is a whole number or its inverse; rounding is less"),
+    ("T110", "loss", _ANY): Tolerance(1e-3, 1e-5, "the same examples in another mode; a scale in the loss is far off"),
+    ("T110", "half factor", _ANY): Tolerance(1.0, 0.0, "up to twice and half: deep models round, and scales are 2^10"),
+    ("T112", "same", _ANY): Tolerance(1e-4, 1e-7, "eager against traced steps, relative to the largest of an array"),
+    ("T112", "repeated", _ANY): Tolerance(1e-5, 1e-9, "one computation repeated; noise and schedules are far larger"),
+    ("I102", "range", _ANY): Tolerance(1e-3, 1e-3, "interpolation and bfloat16 overshoot a range by less than this"),
+    ("I102", "boxes", _ANY): Tolerance(
+        1e-3, 2e-3, "edges in shares of the side, rounded as bfloat16 or to whole pixels"
+    ),
+    ("I102", "scale", _ANY): Tolerance(19.0, 0.0, "0..1 beside 0..255 is 255-fold; brightness jitter is below 20-fold"),
+    ("I103", "boxes", _ANY): Tolerance(2e-3, 1.0, "pixels: edges rounded to whole pixels at either end"),
     ("S110", "pixels", _ANY): Tolerance(0.0, 1.0, "floats in [0, 1] are rounded to one of 256 levels"),
 }
 

@@ -14,7 +14,16 @@ from assay.conformance.harness.comparable import comparable_run as comparable_ru
 from assay.conformance.harness.comparable import differing as differing
 from assay.conformance.harness.comparable import draws_random_numbers as draws_random_numbers
 from assay.conformance.harness.comparable import keeps_batch_statistics as keeps_batch_statistics
+from assay.conformance.harness.comparable import lift_if_random as lift_if_random
 from assay.conformance.harness.comparable import rounding_noise as rounding_noise
+from assay.conformance.harness.comparable import scaled_run as scaled_run
+from assay.conformance.harness.comparable import state_difference as state_difference
+from assay.conformance.harness.compiling import Refusal as Refusal
+from assay.conformance.harness.compiling import compiled as compiled
+from assay.conformance.harness.compiling import refusal_of as refusal_of
+from assay.conformance.harness.containers import changed_contents as changed_contents
+from assay.conformance.harness.containers import contents_of as contents_of
+from assay.conformance.harness.containers import fresh_containers as fresh_containers
 from assay.conformance.harness.creations import recording_variables as recording_variables
 from assay.conformance.harness.datasets import build_dataset as build_dataset
 from assay.conformance.harness.datasets import data_params as data_params
@@ -23,6 +32,11 @@ from assay.conformance.harness.factors import projection as projection
 from assay.conformance.harness.flavour import flavour_of as flavour_of
 from assay.conformance.harness.flavour import keras_for as keras_for
 from assay.conformance.harness.flavour import metric_variables_in as metric_variables_in
+from assay.conformance.harness.graphs import TRAIN_STEP as TRAIN_STEP
+from assay.conformance.harness.graphs import VALIDATION_STEP as VALIDATION_STEP
+from assay.conformance.harness.graphs import Operation as Operation
+from assay.conformance.harness.graphs import operations as operations
+from assay.conformance.harness.graphs import traced_steps as traced_steps
 from assay.conformance.harness.layer_calls import LayerCall as LayerCall
 from assay.conformance.harness.layer_calls import watching_layers as watching_layers
 from assay.conformance.harness.ledger import digests as digests
@@ -50,6 +64,11 @@ from assay.conformance.harness.readings import read_examples as read_examples
 from assay.conformance.harness.rehearsal import MetricCalls as MetricCalls
 from assay.conformance.harness.rehearsal import Rehearsal as Rehearsal
 from assay.conformance.harness.rehearsal import rehearse as rehearse
+from assay.conformance.harness.repeats import CALLS as CALLS
+from assay.conformance.harness.repeats import Repeats as Repeats
+from assay.conformance.harness.repeats import repeat_step as repeat_step
+from assay.conformance.harness.replacements import calls_host as calls_host
+from assay.conformance.harness.replacements import replacement_for as replacement_for
 from assay.conformance.harness.runs import Evaluation as Evaluation
 from assay.conformance.harness.runs import TrainRun as TrainRun
 from assay.conformance.harness.runs import evaluate as evaluate
@@ -57,6 +76,9 @@ from assay.conformance.harness.runs import reset_metric as reset_metric
 from assay.conformance.harness.runs import train as train
 from assay.conformance.harness.runs import train_run as train_run
 from assay.conformance.harness.runs import validation_run as validation_run
+from assay.conformance.harness.seeded import SeededRun as SeededRun
+from assay.conformance.harness.seeded import op_determinism as op_determinism
+from assay.conformance.harness.seeded import seeded_run as seeded_run
 from assay.conformance.harness.snapshots import Snapshot as Snapshot
 from assay.conformance.harness.snapshots import assign_values as assign_values
 from assay.conformance.harness.snapshots import changed_names as changed_names
@@ -69,4 +91,5 @@ from assay.conformance.harness.snapshots import plain_name as plain_name
 from assay.conformance.harness.snapshots import snapshot as snapshot
 from assay.conformance.harness.steps import Stepper as Stepper
 from assay.conformance.harness.strategies import strategy_for as strategy_for
+from assay.conformance.harness.value_shapes import value_shaped as value_shaped
 from assay.conformance.harness.values import as_numpy as as_numpy

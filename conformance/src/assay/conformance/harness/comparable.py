@@ -17,8 +17,9 @@ from assay.conformance.harness.batches import training_batches
 from assay.conformance.harness.build import Build, build_task
 from assay.conformance.harness.random_layers import random_layers, silence_random_layers
 from assay.conformance.harness.runs import DEFAULT_STEPS, TrainRun, train, train_run
-from assay.conformance.harness.snapshots import model_variables
+from assay.conformance.harness.snapshots import Snapshot, changed_names, describe_changes, model_variables
 from assay.conformance.harness.values import as_numpy
+from assay.conformance.model.errors import NotApplicable
 from assay.conformance.model.vocabulary import Mode
 from assay.conformance.tolerances import Tolerance
 
@@ -49,6 +50,21 @@ def comparable_run(ctx: Context, *, steps: int = DEFAULT_STEPS, mode: Mode | Non
     )
 
 
+def scaled_run(ctx: Context, scale: float) -> TrainRun:
+    """Return one eager step, random layers switched off, with a LossScaleOptimizer at this scale; shared by all rules.
+
+    Args:
+      ctx: The check's context.
+      scale: The loss scale. A power of two changes no bit of a float32 gradient that is scaled and unscaled.
+    """
+    return ctx.share(
+        ("scaled run", scale),
+        lambda: train(
+            comparable_build(ctx, mode=Mode.EAGER, loss_scale=scale), training_batches(ctx, DEFAULT_STEPS)[:1]
+        ),
+    )
+
+
 def differing(
     actual: Mapping[str, np.ndarray],
     expected: Mapping[str, np.ndarray],
@@ -70,6 +86,51 @@ def differing(
       noise: How far rounding alone moves each array; see `rounding_noise`.
     """
     return [name for name in expected if not _near(name, actual, expected, start, tolerance, noise or {})]
+
+
+def state_difference(ctx: Context, actual: Snapshot, expected: Snapshot, start: Snapshot, step: int) -> str:
+    """Describe by what two states of training differ that should be one; an empty string when nothing does.
+
+    Weights may be as far apart as rounding moves them; moving statistics and training metrics are compared when the
+    weights agree.
+
+    Args:
+      ctx: The check's context; it gives the tolerances.
+      actual: The state.
+      expected: What it should be.
+      start: What both started from.
+      step: How many steps were taken from there.
+
+    Raises:
+      NotApplicable: If they differ and the step draws random numbers, declared or not.
+    """
+    ends, tolerance = (actual.weights, expected.weights, start.weights), ctx.tolerance("updates")
+    names = differing(*ends, tolerance=tolerance)
+    if names:
+        names = differing(*ends, tolerance=tolerance, noise=rounding_noise(ctx)[step])
+    seen = describe_changes(expected.weights, actual.weights, names) if names else ""
+    seen = seen or _other_difference(ctx, actual, expected, start)
+    if seen:
+        lift_if_random(ctx, "two runs cannot be compared")
+    return seen
+
+
+def lift_if_random(ctx: Context, then: str) -> None:
+    """Lift the rule when the train step draws random numbers, whether that is declared or found.
+
+    Args:
+      ctx: The check's context.
+      then: What follows from it: `two runs cannot be compared`.
+
+    Raises:
+      NotApplicable: If it does.
+    """
+    ctx.not_applicable_if("random_step")
+    if draws_random_numbers(ctx):
+        raise NotApplicable(
+            "The train step draws random numbers outside Keras' dropout and noise layers (two seeds give two results), "
+            f"so that {then}. Declare the trait 'random_step'."
+        )
 
 
 def rounding_noise(
@@ -136,6 +197,21 @@ def _one_step(ctx: Context, seed: int) -> dict[str, np.ndarray]:
         if np.issubdtype(value.dtype, np.integer) and "seed" in (getattr(variable, "path", None) or variable.name):
             variable.assign(value + np.asarray(seed, value.dtype))
     return train(build, training_batches(ctx, 1)).snapshots[-1].weights
+
+
+def _other_difference(ctx: Context, actual: Snapshot, expected: Snapshot, start: Snapshot) -> str:
+    """Describe what differs among moving statistics and metrics when the weights agree."""
+    # States of random generators are integers, and are nobody's business here.
+    floats = {name: value for name, value in expected.statistics.items() if np.issubdtype(value.dtype, np.floating)}
+    names = differing(actual.statistics, floats, start.statistics, tolerance=ctx.tolerance("statistics"))
+    if names:
+        return describe_changes(floats, actual.statistics, names)
+    allowed = ctx.tolerance("metrics")
+    names = changed_names(
+        expected.train_metrics, actual.train_metrics, relative=allowed.relative, absolute=allowed.absolute
+    )
+    known = [name for name in names if name in expected.train_metrics and name in actual.train_metrics]
+    return f"in the metrics, {describe_changes(expected.train_metrics, actual.train_metrics, known)}" if known else ""
 
 
 def _movement(run: TrainRun, step: int, name: str) -> np.ndarray:

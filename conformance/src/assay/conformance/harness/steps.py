@@ -8,6 +8,7 @@ from typing import Any
 from assay.conformance.harness.batches import split_batch
 from assay.conformance.harness.build import Build
 from assay.conformance.harness.calls import calling
+from assay.conformance.harness.compiling import compiled
 from assay.conformance.model.errors import NotApplicable
 from assay.conformance.model.vocabulary import Mode
 
@@ -19,12 +20,15 @@ class Stepper:
       build: The build whose strategy and mode it runs in.
       step: Takes one replica's batch, returns nested tensors.
       name: What messages call it: `train_step`.
+      any_length: Trace once for batches of all lengths after the first, as a loop over a dataset does whose last batch
+        is partial, instead of once a length.
     """
 
-    def __init__(self, build: Build, step: Callable[[Any], Any], *, name: str) -> None:
+    def __init__(self, build: Build, step: Callable[[Any], Any], *, name: str, any_length: bool = False) -> None:
         self._build = build
         self._step = step
         self._name = name
+        self._any_length = any_length
         self._calls = 0
         self.signatures: list[str] = []
         """The signature of each trace, in order; empty in eager mode."""
@@ -67,7 +71,9 @@ class Stepper:
                 _refuse_strings(batch)
             return strategy.run(self._step, args=(batch,)) if mode is Mode.REPLICAS else self._step(batch)
 
-        return tf.function(traced, jit_compile=True if mode is Mode.XLA else None)
+        if mode is Mode.XLA:
+            return compiled(traced, self._build.target)
+        return tf.function(traced, reduce_retracing=self._any_length)
 
 
 def _per_replica(strategy: Any, structure: Any) -> list[Any]:

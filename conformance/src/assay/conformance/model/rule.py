@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from assay.conformance.model.kinds import Kind
 from assay.conformance.model.subject import Subject
-from assay.conformance.model.vocabulary import Level, Mode, Target
+from assay.conformance.model.vocabulary import Evidence, Level, Mode, Target
 
 if TYPE_CHECKING:
     from assay.conformance.context import Context
@@ -36,6 +36,7 @@ class Rule:
       targets: The targets the rule speaks about.
       traits: The names of traits that change it.
       references: Where the trap is on record: `owner/repository#number`, papers, documentation.
+      evidence: What a result of the rule rests on.
       gate: Whether nothing else can be observed of a subject that fails; a gate runs first.
     """
 
@@ -51,6 +52,7 @@ class Rule:
     targets: tuple[Target, ...] = (Target.CPU,)
     traits: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
+    evidence: Evidence = Evidence.EXECUTED
     gate: bool = False
 
     def __post_init__(self) -> None:

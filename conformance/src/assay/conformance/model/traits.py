@@ -77,6 +77,28 @@ _TABLE = (
         "Patterns (as in a shell: `*/codebook`) of the names of trainable variables without a gradient by design.",
     ),
     Trait(
+        "host_callbacks",
+        _TASKS,
+        (bool,),
+        False,
+        "The steps call Python, print or write summaries from within on purpose, so that they cannot be compiled.",
+    ),
+    Trait(
+        "overfit_steps",
+        _TASKS,
+        (int,),
+        40,
+        "How many steps on one batch it may take until the loss has fallen; a model that learns slowly needs more.",
+    ),
+    Trait(
+        "overfit_fall",
+        _TASKS,
+        (float,),
+        0.2,
+        "By which part of its first value the loss of one batch must fall; less for a loss with a high floor (noise "
+        "that is drawn anew, soft labels).",
+    ),
+    Trait(
         "eval_drops_remainder",
         _PIPELINES,
         (bool,),
@@ -89,6 +111,31 @@ _TABLE = (
         (bool,),
         False,
         "The training dataset ends after one epoch on purpose: the caller repeats it.",
+    ),
+    Trait(
+        "train_order",
+        _PIPELINES,
+        (str,),
+        None,
+        "What the order of the training examples is on purpose: the same in every epoch; another one with the same "
+        "seed; or drawn by weight or with replacement, so that an epoch does not hold each example once.",
+        ("fixed", "varies", "sampled"),
+    ),
+    Trait(
+        "value_ranges",
+        _PIPELINES,
+        (dict,),
+        {},
+        "The lowest and the highest value of tensors by name or pattern, or None where anything will do, NaN included: "
+        '`{"features/image": (0, 1), "boxes": None}`.',
+    ),
+    Trait(
+        "box_format",
+        _PIPELINES,
+        (str,),
+        "yxyx",
+        "How the edges of boxes are ordered.",
+        ("yxyx", "xyxy", "xywh", "cxcywh"),
     ),
     Trait(
         "mixes_examples",
@@ -144,7 +191,13 @@ _TABLE = (
         'How it is called: the order, `("y_pred", "y_true")`, or the names, `{"y_true": "labels", "y_pred": '
         '"logits"}`; inferred from names such as `logits, labels`.',
     ),
-    Trait("ignore_label", (*_LOSSES, *_METRICS), (int,), None, "The label id whose elements count for nothing."),
+    Trait(
+        "ignore_label",
+        (*_LOSSES, *_METRICS, *_PIPELINES),
+        (int,),
+        None,
+        "The label id whose elements count for nothing.",
+    ),
     Trait(
         "result_resets",
         _HOST_METRICS,

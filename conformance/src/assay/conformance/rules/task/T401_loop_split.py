@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness import (
-    Snapshot,
-    changed_names,
-    comparable_build,
-    comparable_run,
-    describe_changes,
-    differing,
-    draws_random_numbers,
-    rounding_noise,
-    train_in_loop,
-)
+from assay.conformance.harness import comparable_build, comparable_run, state_difference, train_in_loop
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, Target, Violation
+from assay.conformance.model import Level, Mode, Rule, Subject, Target, Violation
 from assay.conformance.specimens import SOUND_TASK, SoundTask
 
 RULE = Rule(
@@ -83,7 +71,7 @@ def _check_eager(ctx: Context) -> None:
     eager, graph = comparable_run(ctx), comparable_run(ctx, mode=Mode.GRAPH)
     start = eager.snapshots[0]
     for step in range(1, len(eager.snapshots)):
-        seen = _differences(ctx, graph.snapshots[step], eager.snapshots[step], start, step)
+        seen = state_difference(ctx, graph.snapshots[step], eager.snapshots[step], start, step)
         if seen:
             raise Violation(
                 f"after step {step} a traced run is not what an eager run is: {seen}",
@@ -96,7 +84,7 @@ def _check_loop(ctx: Context) -> None:
     single = comparable_run(ctx)
     steps = len(single.batches)
     loop = train_in_loop(comparable_build(ctx), single.batches)
-    seen = _differences(ctx, loop, single.snapshots[-1], single.snapshots[0], steps)
+    seen = state_difference(ctx, loop, single.snapshots[-1], single.snapshots[0], steps)
     if seen:
         raise Violation(
             f"{steps} steps in one traced loop are not {steps} traced steps: {seen}",
@@ -106,45 +94,6 @@ def _check_loop(ctx: Context) -> None:
             ),
             fix="Make variables in build_model or in the constructor, with values that do not come from a batch.",
         )
-
-
-def _differences(ctx: Context, actual: Snapshot, expected: Snapshot, start: Snapshot, step: int) -> str:
-    """Describe what differs by more than rounding does; an empty string when nothing does, or raise when random."""
-    ends, tolerance = (actual.weights, expected.weights, start.weights), ctx.tolerance("updates")
-    names = differing(*ends, tolerance=tolerance)
-    if names:
-        names = differing(*ends, tolerance=tolerance, noise=rounding_noise(ctx)[step])
-    if names:
-        seen = describe_changes(expected.weights, actual.weights, names)
-    else:
-        seen = _other_differences(ctx, actual, expected, start)
-    if seen:
-        ctx.not_applicable_if("random_step")
-        if draws_random_numbers(ctx):
-            raise NotApplicable(
-                "The train step draws random numbers outside Keras' dropout and noise layers (two seeds give two "
-                "results), so that two runs cannot be compared. Declare the trait 'random_step'."
-            )
-    return seen
-
-
-def _other_differences(ctx: Context, actual: Snapshot, expected: Snapshot, start: Snapshot) -> str:
-    """Describe what differs among moving statistics and metrics when the weights agree."""
-    floats = _floats(expected.statistics)
-    names = differing(actual.statistics, floats, start.statistics, tolerance=ctx.tolerance("statistics"))
-    if names:
-        return describe_changes(floats, actual.statistics, names)
-    allowed = ctx.tolerance("metrics")
-    names = changed_names(
-        expected.train_metrics, actual.train_metrics, relative=allowed.relative, absolute=allowed.absolute
-    )
-    known = [name for name in names if name in expected.train_metrics and name in actual.train_metrics]
-    return f"in the metrics, {describe_changes(expected.train_metrics, actual.train_metrics, known)}" if known else ""
-
-
-def _floats(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The floating-point ones: states of random generators are integers."""
-    return {name: value for name, value in arrays.items() if np.issubdtype(value.dtype, np.floating)}
 
 
 class _PythonCounter(SoundTask):

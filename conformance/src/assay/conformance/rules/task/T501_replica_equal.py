@@ -15,8 +15,8 @@ from assay.conformance.harness import (
     comparable_run,
     describe_changes,
     differing,
-    draws_random_numbers,
     keeps_batch_statistics,
+    lift_if_random,
     mean_update,
     part_runs,
     rounding_noise,
@@ -25,7 +25,7 @@ from assay.conformance.harness import (
 )
 from assay.conformance.harness.runs import metric_result
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, Target, Violation
+from assay.conformance.model import Level, Mode, Rule, Subject, Target, Violation
 from assay.conformance.specimens import SOUND_TASK, SoundTask
 
 RULE = Rule(
@@ -116,12 +116,7 @@ def check(ctx: Context) -> None:
         _check_logged_loss(ctx, replicas, [difference.parts_loss])
         return
     _check_factor(ctx, difference)  # a factor is a factor, whatever else the step does
-    ctx.not_applicable_if("random_step")
-    if draws_random_numbers(ctx):
-        raise NotApplicable(
-            "The train step draws random numbers outside Keras' dropout and noise layers (two seeds give two results), "
-            "so that two replicas cannot draw what one does. Declare the trait 'random_step'."
-        )
+    lift_if_random(ctx, "two replicas cannot draw what one does")
     _raise_difference(ctx, difference)
 
 

@@ -1,0 +1,76 @@
+"""Compiling a step, and reading what a compiler says that refuses one: the operations, and the lines that made them."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable
+from typing import Any
+
+from assay.conformance.harness.places import Place, frames_in, own_place
+from assay.conformance.model.errors import SubjectError
+from assay.conformance.model.vocabulary import Target
+
+_UNSUPPORTED = re.compile(r"(?P<kind>\w+) \(No registered '(?P=kind)' OpKernel")
+_NODE = re.compile(r"\[?\[?\{\{(?:function_node|node) [^}]*\}\}\]?\]?:?")
+_FUNCTION = re.compile(r"\b__inference_(\w+?)_\d+(?:\[[^\]]*\])?")
+_SIGNS_OF_A_COMPILER = ("XLA", "tf2xla", "compile", "HLO", "compilation")
+_CREATED = "The op is created at"
+_MOST_CHARACTERS = 240
+
+
+@dataclasses.dataclass(frozen=True)
+class Refusal:
+    """Why a compiler would not take a step.
+
+    Attributes:
+      kinds: The types of the operations that it has no kernel for, when it says so.
+      said: What it says otherwise, in one line.
+      place: The subject's line that made the operation, when the compiler names it.
+    """
+
+    kinds: tuple[str, ...]
+    said: str
+    place: Place | None
+
+
+def compiled(function: Callable[..., Any], target: Target) -> Callable[..., Any]:
+    """Return a function that runs compiled for a target: the one place where the suite reaches a compiler.
+
+    On CPU and GPU it is XLA, through `jit_compile=True`; it compiles once for each signature, at the first call.
+
+    Args:
+      function: Takes and returns nested tensors.
+      target: What to compile for.
+
+    Raises:
+      ValueError: If the suite has no compiler for the target.
+    """
+    import tensorflow as tf
+
+    if target not in (Target.CPU, Target.GPU):
+        raise ValueError(f"There is no compiler for the target {target}; expected {Target.CPU} or {Target.GPU}.")
+    return tf.function(function, jit_compile=True)
+
+
+def refusal_of(error: SubjectError) -> Refusal | None:
+    """Return what the compiler said, or None when the exception is not a compiler's.
+
+    Args:
+      error: What came out of a compiled step.
+    """
+    import tensorflow as tf
+
+    text = str(error.original)
+    if not isinstance(error.original, tf.errors.OpError) or not any(sign in text for sign in _SIGNS_OF_A_COMPILER):
+        return None
+    kinds = tuple(dict.fromkeys(match["kind"] for match in _UNSUPPORTED.finditer(text)))
+    return Refusal(kinds, _in_one_line(text), own_place(frames_in(text)))
+
+
+def _in_one_line(text: str) -> str:
+    """The compiler's own sentence, without the names of nodes and functions that it numbers."""
+    lines = [line.strip() for line in text.partition(_CREATED)[0].splitlines() if line.strip()]
+    said = _FUNCTION.sub(r"\1", _NODE.sub("", lines[0] if lines else "")).strip().rstrip(":")
+    said = " ".join(said.split())
+    return said if len(said) <= _MOST_CHARACTERS else f"{said[:_MOST_CHARACTERS]} ..."
