@@ -1,15 +1,13 @@
 """Forward and backward passes of the losses, beside Keras' nearest built-in and, where it is installed, Model Garden's.
 
 Each runs in a `tf.function` on the same tensors: focal loss on [2, 49104, 90] (RetinaNet at 512 pixels), segmentation
-on [4, 256, 256, 19]. Times are CPU time, which a busy machine distorts least, in interleaved rounds; the peak memory of
-each alternative is what it adds in a process of its own.
+on [4, 256, 256, 19]. Times are CPU time, which a busy machine distorts least, in interleaved rounds. `losses_memory`
+measures the peak memory of the same alternatives.
 """
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from tools.bench.paired import ROUNDS, Timing, report
@@ -22,11 +20,13 @@ HARDEST = 0.2
 Alternatives = Mapping[str, Callable[[], object]]
 
 
-def differentiated(loss: Callable[[Any, Any], Any], labels: Any, logits: Any) -> Callable[[], object]:
+def differentiated(
+    loss: Callable[[Any, Any], Any], labels: Any, logits: Any, *, jit_compile: bool = False
+) -> Callable[[], object]:
     """A call that computes value and gradient and has finished when it returns."""
     import tensorflow as tf
 
-    @tf.function
+    @tf.function(jit_compile=jit_compile)
     def run(labels: Any, logits: Any) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(logits)
@@ -44,7 +44,7 @@ def outputs_first(loss: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     return lambda labels, logits: loss(logits, labels[..., None])
 
 
-def focal() -> dict[str, Callable[[], object]]:
+def focal(*, jit_compile: bool = False) -> dict[str, Callable[[], object]]:
     """Focal losses; one anchor in a hundred has an object."""
     import tensorflow as tf
     from assay.losses import SigmoidFocalLoss
@@ -56,17 +56,18 @@ def focal() -> dict[str, Callable[[], object]]:
     one_hot = tf.one_hot(ids, CLASSES)
     keras = tf.keras.losses.BinaryFocalCrossentropy(apply_class_balancing=True, from_logits=True)
     ours = SigmoidFocalLoss(background_label=-1, reduction="sum")
+    measured = partial(differentiated, jit_compile=jit_compile)
     found = {
-        "Keras BinaryFocalCrossentropy": differentiated(keras, one_hot, logits),
-        "SigmoidFocalLoss, one-hot labels": differentiated(ours, one_hot, logits),
-        "SigmoidFocalLoss, sparse ids": differentiated(ours, ids, logits),
+        "Keras BinaryFocalCrossentropy": measured(keras, one_hot, logits),
+        "SigmoidFocalLoss, one-hot labels": measured(ours, one_hot, logits),
+        "SigmoidFocalLoss, sparse ids": measured(ours, ids, logits),
     }
     try:
         from official.vision.losses.focal_loss import FocalLoss
     except ImportError:
         return found
     garden = FocalLoss(0.25, 2.0, reduction="sum")
-    return {"Model Garden FocalLoss": differentiated(garden, one_hot, logits), **found}
+    return {"Model Garden FocalLoss": measured(garden, one_hot, logits), **found}
 
 
 def segmentation() -> dict[str, Callable[[], object]]:
@@ -95,7 +96,11 @@ def segmentation() -> dict[str, Callable[[], object]]:
     return found
 
 
-CASES = {"focal": focal, "segmentation": segmentation}
+CASES: dict[str, Callable[[], dict[str, Callable[[], object]]]] = {
+    "focal": focal,
+    "focal compiled with XLA": partial(focal, jit_compile=True),
+    "segmentation": segmentation,
+}
 
 
 def on_cpu_clock(alternatives: Alternatives) -> list[Timing]:
@@ -113,36 +118,10 @@ def on_cpu_clock(alternatives: Alternatives) -> list[Timing]:
     return [Timing(name, tuple(times), baseline) for name, times in seconds.items()]
 
 
-def peak_memory(case: str, name: str) -> float:
-    """MiB that an alternative adds to the peak of a process of its own that has made the tensors."""
-    code = f"from tools.bench.losses import added_to_the_peak; added_to_the_peak({case!r}, {name!r})"
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    return float(done.stdout.split()[-1])
-
-
-def added_to_the_peak(case: str, name: str) -> None:
-    """Run one alternative three times and print what it added to the peak memory of this process, in MiB."""
-    call = CASES[case]()[name]
-    before = _memory("VmRSS")
-    for _ in range(3):
-        call()
-    print((_memory("VmHWM") - before) / 1024)
-
-
-def _memory(field: str) -> float:
-    """KiB that the kernel has on record for this process."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return float(next(line.split()[1] for line in lines if line.startswith(field)))
-
-
 def main() -> None:
     """Print one table a case."""
     for case, make in CASES.items():
-        timings = on_cpu_clock(make())
-        print(report(f"Value and gradient, {case}, CPU time", timings))
-        width = max(len(timing.name) for timing in timings)
-        for timing in timings:
-            print(f"  {timing.name:<{width}}  peak memory {peak_memory(case, timing.name):6.0f} MiB above the inputs")
+        print(report(f"Value and gradient, {case}, CPU time", on_cpu_clock(make())))
 
 
 if __name__ == "__main__":
