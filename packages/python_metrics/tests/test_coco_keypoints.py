@@ -199,6 +199,15 @@ def test_missing_keypoints_are_named():
         evaluator().update_state({key: value for key, value in groundtruths.items() if key != "keypoints"}, predictions)
 
 
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_detection_with_a_broken_keypoint_is_refused(broken):
+    groundtruths, predictions = next(batch(image) for image in random_images(8) if len(image["scores"]))
+    predictions["detection_keypoints"][0, -1, 0] = broken
+
+    with pytest.raises(ValueError, match="'detection_keypoints' of the predictions needs finite numbers"):
+        evaluator().update_state(groundtruths, predictions)
+
+
 def test_wrong_number_of_keypoints_is_refused():
     with pytest.raises(ValueError, match=r"'keypoints' of the groundtruths needs shape \[1, .*, 17, 2\]"):
         fed(random_images(3, count=5))

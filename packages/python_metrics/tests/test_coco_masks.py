@@ -305,6 +305,8 @@ def test_annotation_file_may_have_encodings_and_polygons(tmp_path):
         ("masks", [[{"size": [40, 50]}]], "'size' and 'counts'"),
         ("masks", np.zeros((1, 1, 28, 28)), "as large as their image"),
         ("masks", np.zeros((1, 2, 40, 50)), r"needs shape \[1, 1, ...\]"),
+        ("masks", [[b"no image"]], "bytes that are no image file"),
+        ("masks", np.full((1, 1, 40, 50), "a"), "must hold numbers"),
         ("height", [0], "needs positive sizes"),
     ],
 )

@@ -120,6 +120,16 @@ def test_ids_may_be_bytes(metric):
         ),
         ("predictions", "detection_classes", np.zeros(4), r"needs shape \[batch, slots"),
         ("predictions", "detection_scores", np.full(PREDICTIONS["detection_scores"].shape, "a"), "needs numbers"),
+        ("predictions", "num_detections", np.full(4, np.inf), "'num_detections' .* needs whole numbers"),
+        ("predictions", "detection_classes", PREDICTIONS["detection_classes"] + np.inf, "needs whole numbers"),
+        (
+            "predictions",
+            "detection_classes",
+            np.full((4, 8), 2**63, np.uint64),
+            "needs whole numbers",
+        ),
+        ("predictions", "detection_boxes", PREDICTIONS["detection_boxes"] * 1e300, "needs coordinates within 1e.100"),
+        ("groundtruths", "is_crowds", GROUNDTRUTHS["is_crowds"] * np.nan, "'is_crowds' .* needs whole numbers"),
     ],
 )
 def test_wrong_fields_are_refused_and_leave_the_state(metric, side, field, value, message):

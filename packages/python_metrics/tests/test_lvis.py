@@ -1,14 +1,17 @@
 """Federated average precision, against its definition in plain loops and against the answers of LVIS's own package."""
 
+import functools
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from assay.conformance import Subject, check
 from assay.python_metrics import COCOEvaluator, LVISEvaluator, MissingFieldError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from packages.python_metrics.tests.coco_scenes import dataset, found
 from packages.python_metrics.tests.lvis_scenes import federated_batch, numbers, random_scene
 
 # Scenes, and what `LVISEval` of the package lvis 0.5.3 gives for them.
@@ -182,3 +185,38 @@ def test_annotation_file_of_another_format_is_refused(lacking, tmp_path):
 def test_other_frequencies_are_refused():
     with pytest.raises(ValueError, match=r"must be one of \['r', 'c', 'f'\]"):
         evaluator(category_frequencies={1: "often"})
+
+
+FREQUENCIES = {category: "rcf"[category % 3] for category in range(9)}
+
+
+def definition(batches):
+    """The numbers by the definition, of batches of arrays that may be cut and exchanged."""
+    images, known = {}, {}
+    for truth, predictions in batches:
+        for row, identity in enumerate(truth["source_id"].tolist()):
+            objects, guesses = truth["num_detections"][row], predictions["num_detections"][row]
+            image = {name: truth[name][row][:objects] for name in ("boxes", "classes", "areas")}
+            columns = {"found_boxes": "boxes", "found_classes": "classes", "scores": "scores"}
+            image |= {name: predictions[f"detection_{field}"][row][:guesses] for name, field in columns.items()}
+            images.setdefault(identity, {"id": identity, "crowd": np.zeros(objects, bool), **image})
+            fields = ("neg_category_ids", "not_exhaustive_category_ids")
+            known.setdefault(identity, {name: truth[name][row][truth[name][row] >= 0].tolist() for name in fields})
+    whole = dataset(list(images.values()))
+    for image in whole["images"]:
+        image |= known[image["id"]]
+    whole["categories"] = [{"id": one["id"], "frequency": FREQUENCIES[one["id"]]} for one in whole["categories"]]
+    return numbers(whole, found(list(images.values())))
+
+
+@pytest.mark.slow
+def test_evaluator_is_conformant():
+    images, truth, _ = random_scene(22, images=8, classes=2)
+    sample = [federated_batch(images[start : start + 3], truth) for start in range(0, len(images), 3)]
+    make = functools.partial(evaluator, category_frequencies=FREQUENCIES)
+    traits = {"duplicates": "counted_once", "no_data": "undefined", "reference": definition}
+
+    report = check(Subject(make, sample=sample, traits=traits))
+
+    assert report.conformant, [failure.message for failure in report.failures]
+    assert report.verdict.complete

@@ -210,6 +210,7 @@ def test_image_that_comes_again_counts_once_or_is_refused():
         (1, "category_mask", np.full([3, 9, 8], -1), r"'category_mask' of the predictions holds \[-1\]"),
         (1, "category_mask", np.zeros([9, 8], int), r"must be \[batch, height, width\]. Received \[9, 8\]"),
         (1, "instance_mask", np.full([3, 9, 8], np.nan), "'instance_mask' of the predictions must hold integers"),
+        (1, "instance_mask", np.full([3, 9, 8], np.inf), "must hold integers"),
         (1, "instance_mask", np.full([3, 9, 8], "a"), "must hold integers"),
         (1, "instance_mask", np.zeros([3, 9, 9], int), "they must be alike"),
         (0, "crowd_mask", np.zeros([3, 9, 9], int), "The crowd masks have masks of shape"),

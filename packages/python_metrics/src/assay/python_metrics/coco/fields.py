@@ -17,6 +17,9 @@ MASKS, FOUND_MASKS, OUTER_BOXES = "masks", "detection_masks", "detection_outer_b
 KEYPOINTS, FOUND_KEYPOINTS = "keypoints", "detection_keypoints"
 ABSENT, NOT_EXHAUSTIVE = "neg_category_ids", "not_exhaustive_category_ids"
 
+LARGEST_COORDINATE = 1e100  # pixels: areas, and sums of them, stay finite
+LARGEST_WHOLE = 2**63 - 1025  # the largest float64 that int64 can hold
+
 Fields = Mapping[str, np.ndarray]
 ImageId = int | str
 Columns = dict[str, np.ndarray]
@@ -113,7 +116,7 @@ class Side:
 
     def flags(self, name: str) -> np.ndarray:
         """The used slots of a field of flags, `[n]` bool."""
-        return self._slots(name, ()).astype(bool)
+        return self._whole(name, self._slots(name, ())).astype(bool)
 
     def boxes(self, name: str, scale: np.ndarray | None = None) -> np.ndarray:
         """The used slots of a field of boxes `ymin, xmin, ymax, xmax`, as `x, y, width, height`, `[n, 4]` float64.
@@ -126,21 +129,30 @@ class Side:
         if scale is not None:
             boxes /= np.tile(scale, 2)[self.rows]
         top, left, bottom, right = boxes.T
-        return np.stack([left, top, right - left, bottom - top], axis=1)
+        made = np.stack([left, top, right - left, bottom - top], axis=1)
+        if (np.abs(made) > LARGEST_COORDINATE).any():
+            broken = self.rows[(np.abs(made) > LARGEST_COORDINATE).any(axis=1)]
+            raise self.error(
+                name, f"coordinates within {LARGEST_COORDINATE:g} pixels", f"more in image {self.ids[broken[0]]!r}"
+            )
+        return made
 
-    def points(self, name: str, count: int, scale: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def points(
+        self, name: str, count: int, scale: np.ndarray | None = None, *, complete: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The used slots of a field of keypoints `y, x`, and which of them there are.
 
         Args:
             name: Name of the field.
             count: How many keypoints each has.
             scale: `[batch, 2]`: what the coordinates (y, x) of each image are divided by.
+            complete: Whether all must be finite.
 
         Returns:
             The points `x, y`, `[n, count, 2]` float64, zeros where there is none, and `[n, count]` bool. A point that
             is NaN, or at the origin, is none.
         """
-        points = self._slots(name, (count, 2)).astype(np.float64)
+        points = self.values(name, count, 2) if complete else self._slots(name, (count, 2)).astype(np.float64)
         there = np.isfinite(points).all(axis=2) & (points != 0).any(axis=2)
         points = np.where(there[..., None], points, 0.0)
         if scale is not None:
@@ -193,8 +205,12 @@ class Side:
         return array[self.used]
 
     def _whole(self, name: str, values: np.ndarray) -> np.ndarray:
-        if values.dtype.kind not in "biuf" or (values.dtype.kind == "f" and not (np.floor(values) == values).all()):
-            raise self.error(name, "whole numbers", f"{values.dtype}: {values[:5].tolist()}")
+        whole = values.dtype.kind in "biuf" and not (
+            (values.dtype.kind == "f" and not (np.floor(values) == values).all())
+            or (values.dtype.kind in "fu" and values.size and not np.abs(values).max() <= LARGEST_WHOLE)
+        )
+        if not whole:
+            raise self.error(name, "whole numbers of 64 bits", f"{values.dtype}: {values.ravel()[:5].tolist()}")
         return values.astype(np.int64)
 
 

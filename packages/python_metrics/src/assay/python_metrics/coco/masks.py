@@ -62,6 +62,8 @@ def _of_each(masks: Sequence[np.ndarray], sizes: np.ndarray, boxes: np.ndarray |
 def _of_arrays(masks: np.ndarray, sizes: np.ndarray, boxes: np.ndarray | None, mask_format: MaskFormat) -> Runs:
     if masks.ndim != 3 or 0 in masks.shape[1:]:
         raise ValueError(f"Masks must be arrays [rows, columns] each. Received shape {list(masks.shape[1:])}.")
+    if masks.dtype.kind not in "biuf" and masks.dtype.name != "bfloat16":
+        raise ValueError(f"Masks must hold numbers. Received dtype {masks.dtype.name}.")
     large = bool((sizes <= masks.shape[1:]).all())
     if mask_format == "box" or (mask_format == "auto" and not large and boxes is not None):
         if boxes is None:
@@ -82,7 +84,10 @@ def _png(content: bytes) -> np.ndarray:
         image = importlib.import_module("PIL.Image")
     except ImportError as error:
         raise ImportError('PNG masks need Pillow: pip install "assay-python-metrics[coco]".') from error
-    return np.asarray(image.open(io.BytesIO(content)))
+    try:
+        return np.asarray(image.open(io.BytesIO(content)))
+    except OSError as error:
+        raise ValueError(f"A mask is bytes that are no image file: {content[:8]!r}...") from error
 
 
 def of_annotation(segmentation: Any, height: int, width: int) -> Any:

@@ -103,7 +103,9 @@ class Reader:
         }
         if self.num_keypoints:
             point_scale = scale if self.need_rescale_keypoints else None
-            detections["points"], _ = found.points(fields.FOUND_KEYPOINTS, self.num_keypoints, point_scale)
+            detections["points"], _ = found.points(
+                fields.FOUND_KEYPOINTS, self.num_keypoints, point_scale, complete=True
+            )
         return detections, masks
 
 

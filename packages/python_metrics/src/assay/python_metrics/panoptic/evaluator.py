@@ -234,8 +234,8 @@ def _maps(side: str, field: str, array: np.ndarray) -> np.ndarray:
         )
     if array.dtype.kind not in "biuf":
         raise ValueError(f"The field {field!r} of the {side} must hold integers. Received {array.dtype.name}.")
-    if array.dtype.kind == "f" and not (array == np.floor(array)).all():
-        raise ValueError(f"The field {field!r} of the {side} must hold integers; it holds others, or NaN.")
+    if array.dtype.kind == "f" and not (np.isfinite(array).all() and (array == np.floor(array)).all()):
+        raise ValueError(f"The field {field!r} of the {side} must hold integers; it holds others, NaN or infinity.")
     return array.astype(np.int64)
 
 

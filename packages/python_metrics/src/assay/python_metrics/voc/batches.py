@@ -92,7 +92,7 @@ def _rows(
         raise ValueError(
             f"The {side} have {len(identities)} images by {SOURCE_ID!r} and {len(counts)} by {NUM_DETECTIONS!r}."
         )
-    if counts.size and (counts.dtype.kind not in "iuf" or (counts < 0).any()):
+    if counts.size and (counts.dtype.kind not in "iuf" or not _are_counts(counts)):
         raise ValueError(f"{NUM_DETECTIONS!r} of the {side} must hold counts. Received {counts.tolist()[:5]}.")
     used = [name for name in slot_ranks if name in fields]
     slots = {_slots(side, name, fields[name], len(identities), slot_ranks[name]) for name in used}
@@ -109,6 +109,10 @@ def _rows(
             name: _checked(side, name, fields[name][row, : int(count)], identity, slot_ranks[name]) for name in used
         }
     return rows
+
+
+def _are_counts(counts: np.ndarray) -> bool:
+    return bool((np.isfinite(counts) & (counts >= 0) & (counts == np.floor(counts))).all())
 
 
 def _slots(side: str, name: str, array: np.ndarray, images: int, slot_rank: int) -> int:
