@@ -125,7 +125,7 @@ def test_ids_may_be_bytes(metric):
         (
             "predictions",
             "detection_classes",
-            np.full((4, 8), 2**63, np.uint64),
+            np.full_like(PREDICTIONS["detection_classes"], 2**63, np.uint64),
             "needs whole numbers",
         ),
         ("predictions", "detection_boxes", PREDICTIONS["detection_boxes"] * 1e300, "needs coordinates within 1e.100"),
