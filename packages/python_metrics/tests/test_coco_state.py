@@ -1,6 +1,5 @@
 """What the COCO evaluator takes and refuses, and what it keeps."""
 
-import io
 import json
 import re
 import subprocess
@@ -253,21 +252,6 @@ def test_incomplete_annotation_file_is_refused(tmp_path):
 
     with pytest.raises(ValueError, match="lacks 'categories'"):
         COCOEvaluator(path)
-
-
-def test_long_evaluation_shows_progress(monkeypatch):
-    told, stream = [], io.StringIO()
-    monkeypatch.setattr("assay.python_metrics.coco.progress.PATIENCE", -1.0)
-    monkeypatch.setattr(sys, "stderr", stream)
-
-    for progress in ({"progress": lambda what, share: told.append((what, share))}, {}):
-        metric = COCOEvaluator(need_rescale_bboxes=False, **progress)
-        metric.update_state(GROUNDTRUTHS, PREDICTIONS)
-        metric.result()
-
-    assert {what for what, _ in told} == {"coco_metric: matching bbox"}
-    assert [share for _, share in told] == sorted(share for _, share in told)
-    assert "coco_metric: matching bbox, 100%\n" in stream.getvalue()
 
 
 def test_snippet_of_the_docstring_runs():

@@ -25,11 +25,11 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from assay.python_metrics._host_metric import BaseHostMetric
+from assay.python_metrics._progress import Progress, to_stderr
 from assay.python_metrics.coco import reference, vectorized
 from assay.python_metrics.coco.annotations import load
 from assay.python_metrics.coco.keypoints import COCO_SIGMAS
 from assay.python_metrics.coco.masks import MaskFormat
-from assay.python_metrics.coco.progress import Progress, to_stderr
 from assay.python_metrics.coco.protocol import Kind, Protocol, protocol
 from assay.python_metrics.coco.question import Curves
 from assay.python_metrics.coco.reader import Reader, with_arrays_of_masks

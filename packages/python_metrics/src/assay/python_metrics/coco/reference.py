@@ -3,17 +3,20 @@
 import contextlib
 import importlib
 import io
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from assay.python_metrics._progress import Progress
 from assay.python_metrics.coco.fields import Columns
-from assay.python_metrics.coco.progress import Progress
 from assay.python_metrics.coco.protocol import Kind, Protocol
 from assay.python_metrics.coco.question import Curves
 from assay.python_metrics.coco.rle import encode
 from assay.python_metrics.coco.runs import Runs
 from assay.python_metrics.coco.scene import Scene
+
+CALLS_BETWEEN_LOOKS = 64  # at the clock: some 10 ms
 
 
 def evaluate(scene: Scene, protocol: Protocol, progress: Progress, *, all_limits: bool) -> Curves:
@@ -22,13 +25,14 @@ def evaluate(scene: Scene, protocol: Protocol, progress: Progress, *, all_limits
     Raises:
         ImportError: If pycocotools is not installed.
     """
-    progress.of(f"evaluating {protocol.kind.value} with pycocotools")(0.0)
     shape = (len(protocol.iou_thresholds), len(scene.categories), len(protocol.area_ranges), len(protocol.limits))
     precision = np.full((shape[0], len(protocol.recall_thresholds), *shape[1:]), -1.0)
     recall = np.full(shape, -1.0)
     if scene.num_images and scene.categories:
+        coco, cocoeval = modules()
+        telling = _telling(cocoeval.COCOeval, progress.of(f"evaluating {protocol.kind.value} with pycocotools"))
         with contextlib.redirect_stdout(io.StringIO()):
-            scores = _scores(scene, protocol)
+            scores = _scores(scene, protocol, coco.COCO, telling)
         precision, recall = scores["precision"], scores["recall"]
     return Curves(
         precision=precision,
@@ -41,9 +45,8 @@ def evaluate(scene: Scene, protocol: Protocol, progress: Progress, *, all_limits
     )
 
 
-def _scores(scene: Scene, protocol: Protocol) -> dict[str, Any]:
-    coco, cocoeval = modules()
-    truth, found = coco.COCO(), coco.COCO()
+def _scores(scene: Scene, protocol: Protocol, index: Any, evaluation: Any) -> dict[str, Any]:
+    truth, found = index(), index()
     images = [
         {"id": rank, "height": height, "width": width} for rank, (height, width) in enumerate(scene.sizes.tolist())
     ]
@@ -51,7 +54,7 @@ def _scores(scene: Scene, protocol: Protocol) -> dict[str, Any]:
     for tool, annotations in ((truth, _objects(scene, protocol)), (found, _detections(scene, protocol))):
         tool.dataset = {"images": images, "categories": categories, "annotations": annotations}
         tool.createIndex()
-    scorer = cocoeval.COCOeval(truth, found, protocol.kind.value)
+    scorer = evaluation(truth, found, protocol.kind.value)
     scorer.params.maxDets = list(protocol.limits)
     scorer.params.iouThrs = protocol.iou_thresholds
     scorer.params.recThrs = protocol.recall_thresholds
@@ -62,6 +65,35 @@ def _scores(scene: Scene, protocol: Protocol) -> dict[str, Any]:
     scorer.evaluate()
     scorer.accumulate()
     return scorer.eval
+
+
+def _telling(base: Any, tell: Callable[[float], None]) -> Any:
+    """COCOeval that says how far it is: it goes through images and categories, and then through area ranges as well."""
+    stdout = sys.stdout  # what pycocotools prints is thrown away; what the user's function prints must not be
+
+    class Telling(base):
+        done = 0
+
+        def tell(self) -> None:
+            self.done += 1
+            if self.done % CALLS_BETWEEN_LOOKS == 0:
+                pairs = len(self.params.imgIds) * len(self.params.catIds)
+                with contextlib.redirect_stdout(stdout):
+                    tell(self.done / (pairs * (1 + len(self.params.areaRng))))
+
+        def computeIoU(self, *pair: Any) -> Any:  # noqa: N802 (its name there)
+            self.tell()
+            return super().computeIoU(*pair)
+
+        def computeOks(self, *pair: Any) -> Any:  # noqa: N802
+            self.tell()
+            return super().computeOks(*pair)
+
+        def evaluateImg(self, *which: Any) -> Any:  # noqa: N802
+            self.tell()
+            return super().evaluateImg(*which)
+
+    return Telling
 
 
 def modules() -> tuple[Any, Any]:

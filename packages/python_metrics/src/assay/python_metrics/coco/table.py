@@ -20,6 +20,10 @@ class Table:
         self._size = 0
         self._buffers = {name: np.empty((0, *shape), dtype) for name, (dtype, shape) in layout.items()}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: the rows, without the room for those to come."""
+        return {"_size": self._size, "_buffers": self.columns()}
+
     def __len__(self) -> int:
         return self._size
 

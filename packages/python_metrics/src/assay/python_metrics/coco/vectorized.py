@@ -1,10 +1,10 @@
 """The engine of this package: all images, categories, area ranges and thresholds at once, in NumPy."""
 
 import numpy as np
+from assay.python_metrics._progress import Progress
 from assay.python_metrics.coco.accumulate import UNDEFINED, accumulate
 from assay.python_metrics.coco.blocks import blocks
 from assay.python_metrics.coco.matching import match
-from assay.python_metrics.coco.progress import Progress
 from assay.python_metrics.coco.protocol import Protocol
 from assay.python_metrics.coco.question import Curves
 from assay.python_metrics.coco.scene import Scene

@@ -31,9 +31,9 @@ from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import Literal
 
+from assay.python_metrics._progress import to_stderr
 from assay.python_metrics.coco.evaluator import COCOEvaluator, Duplicates
 from assay.python_metrics.coco.masks import MaskFormat
-from assay.python_metrics.coco.progress import to_stderr
 from assay.python_metrics.coco.protocol import Kind, Protocol, federated_protocol
 from assay.python_metrics.coco.question import Curves
 from assay.python_metrics.coco.scene import Scene, lay_out

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from assay.python_metrics._progress import Progress, Report, to_stderr
 from assay.python_metrics.panoptic.evaluator import (
     CATEGORY_MASK,
     CROWD_MASK,
@@ -34,6 +35,7 @@ def evaluate_panoptic_files(
     *,
     groundtruth_folder: Path | None = None,
     prediction_folder: Path | None = None,
+    progress: Report | None = to_stderr,
 ) -> dict[str, float]:
     """Compute the panoptic quality of predictions in files.
 
@@ -45,6 +47,8 @@ def evaluate_panoptic_files(
         groundtruth_folder: Where the PNG files of the groundtruth are; by default beside the JSON file, in a folder of
             its name without `.json`.
         prediction_folder: Likewise for the predictions.
+        progress: Is told what is being done, and the share of it, when it takes longer than a few seconds. By default
+            that goes to the standard error; None is silent.
 
     Returns:
         What `PanopticQualityEvaluator.result` gives, with the categories' names.
@@ -76,7 +80,9 @@ def evaluate_panoptic_files(
         _folder(file, folder)
         for file, folder in ((groundtruth_file, groundtruth_folder), (prediction_file, prediction_folder))
     ]
-    for annotation in groundtruth["annotations"]:
+    tell = Progress(progress).of("panoptic_quality: comparing images")
+    for done, annotation in enumerate(groundtruth["annotations"]):
+        tell(done / len(groundtruth["annotations"]))
         identity = str(annotation["image_id"])
         truth = _read(annotation, folders[0], categories)
         metric.update_state({SOURCE_ID: [identity], **truth}, _read(found[identity], folders[1], categories))
