@@ -16,6 +16,7 @@ from assay.conformance.context import Context
 from assay.conformance.harness.batches import training_batches
 from assay.conformance.harness.build import Build, build_task
 from assay.conformance.harness.calls import calling
+from assay.conformance.harness.containers import fresh_containers
 from assay.conformance.harness.flavour import set_random_seed, weights_of
 from assay.conformance.harness.layer_calls import LayerCall, watching_layers
 from assay.conformance.harness.loss_calls import LossCall, total_loss, watching_losses
@@ -44,6 +45,7 @@ class ObservedStep:
       applied: What the optimizer was given: a list a call, of `(name, gradient or None)`.
       objectives: The gradient of each loss that the suite could get hold of, by what the loss is: the one in the logs,
         and the one that `build_losses` returned. A loss that no trainable variable is connected to is left out.
+      losses: The value of each of these losses, connected or not; those that are no numbers are left out.
       data_gradients: The gradient of `build_losses` without auxiliary losses; None when that could not be had.
       regulariser_gradients: The gradient of the sum of the model's weight regularisers; None when there are none.
       layer_calls: The calls of the model and its layers that take the `training` flag.
@@ -57,6 +59,7 @@ class ObservedStep:
     learning_rate: float
     applied: Sequence[Sequence[tuple[str, np.ndarray | None]]]
     objectives: Mapping[str, Gradients]
+    losses: Mapping[str, float]
     data_gradients: Gradients | None
     regulariser_gradients: Gradients | None
     layer_calls: Sequence[LayerCall]
@@ -150,7 +153,7 @@ def observe_step(build: Build, batch: Any) -> ObservedStep:
     ):
         regulariser = _sum_of(getattr(model, "losses", ()))
         with calling("train_step, watched"):
-            logs = build.task.train_step(batch, model, optimizer, metrics=list(build.train_metrics))
+            logs = build.task.train_step(fresh_containers(batch), model, optimizer, metrics=list(build.train_metrics))
         seen, aux_losses = list(loss_calls), len(getattr(model, "losses", ()))
         built = _sum_of(total_loss(call.result) for call in seen)
         data = _sum_of(_without_aux(call) for call in seen)
@@ -171,12 +174,18 @@ def observe_step(build: Build, batch: Any) -> ObservedStep:
             for call in applied_gradients(optimizer)[known:]
         ],
         objectives={what: values for what, values in found.items() if values is not None},
+        losses={what: float(as_numpy(loss)) for what, loss in objectives.items() if _is_number(loss)},
         data_gradients=gradients(data),
         regulariser_gradients=gradients(regulariser),
         layer_calls=tuple(layer_calls),
         loss_calls=tuple(seen),
         aux_losses=aux_losses,
     )
+
+
+def _is_number(loss: Any) -> bool:
+    """Whether a loss has one value: a tensor of a graph has none."""
+    return loss is not None and hasattr(loss, "numpy") and not len(loss.shape)
 
 
 def _gradients(tape: Any, loss: Any, trainable: Sequence[Any], names: Mapping[int, str]) -> Gradients | None:

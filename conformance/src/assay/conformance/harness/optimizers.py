@@ -10,6 +10,8 @@ from assay.conformance.harness.values import as_numpy
 
 LEARNING_RATE = 0.1
 
+_CLASSES = {"sgd": "SGD", "adam": "Adam"}
+
 
 def make_optimizer(
     model: Any,
@@ -18,8 +20,9 @@ def make_optimizer(
     learning_rate: float = LEARNING_RATE,
     momentum: float = 0.0,
     loss_scale: float | None = None,
+    algorithm: str = "sgd",
 ) -> Any:
-    """Return an SGD optimizer whose variables exist already; call it inside the strategy's scope.
+    """Return an SGD (or Adam) optimizer whose variables exist already; call it inside the strategy's scope.
 
     It remembers the gradients it is given in `applied_gradients` (see `applied_gradients`) when it runs eagerly.
 
@@ -27,11 +30,13 @@ def make_optimizer(
       model: The model; the optimizer is of its Keras flavour.
       variables: The trainable variables.
       learning_rate: The constant learning rate.
-      momentum: The momentum; above zero there is one slot variable for each trainable variable.
+      momentum: The momentum of SGD; above zero there is one slot variable for each trainable variable.
       loss_scale: When given, the optimizer is wrapped in the flavour's LossScaleOptimizer, starting at this scale.
+      algorithm: `sgd` or `adam`.
     """
     flavour = flavour_of(model)
-    optimizer = _recording_sgd(flavour)(learning_rate=learning_rate, momentum=momentum)
+    options = {"momentum": momentum} if algorithm == "sgd" else {}
+    optimizer = _recording(flavour, _CLASSES[algorithm])(learning_rate=learning_rate, **options)
     optimizer.record = _Record()
     if loss_scale is not None:
         # A scale that never moves keeps the update comparable with the unscaled one.
@@ -78,9 +83,9 @@ def optimizer_iterations(optimizer: Any) -> int:
 
 
 @functools.cache
-def _recording_sgd(flavour: Flavour) -> Any:
-    """The flavour's SGD, which also keeps the gradients that it is given when it runs eagerly."""
-    base = keras_for(flavour).optimizers.SGD
+def _recording(flavour: Flavour, name: str) -> Any:
+    """The flavour's optimizer of a name, which also keeps the gradients that it is given when it runs eagerly."""
+    base = getattr(keras_for(flavour).optimizers, name)
 
     def record(self: Any, pairs: list[tuple[Any, Any]]) -> None:
         import tensorflow as tf
@@ -102,4 +107,4 @@ def _recording_sgd(flavour: Flavour) -> Any:
         return base.apply_gradients(self, pairs, *args, **kwargs)
 
     overridden = {"apply": apply} if flavour == KERAS_3 else {"apply_gradients": apply_gradients}
-    return type("SGD", (base,), overridden)
+    return type(name, (base,), overridden)

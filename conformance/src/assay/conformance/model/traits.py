@@ -94,7 +94,7 @@ _TABLE = (
         "overfit_fall",
         _TASKS,
         (float,),
-        0.2,
+        0.3,
         "By which part of its first value the loss of one batch must fall; less for a loss with a high floor (noise "
         "that is drawn anew, soft labels).",
     ),

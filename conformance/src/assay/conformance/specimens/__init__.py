@@ -27,6 +27,10 @@ from assay.conformance.specimens.loss_twins import IGNORING_LOSS as IGNORING_LOS
 from assay.conformance.specimens.loss_twins import PROBABILITY_LOSS as PROBABILITY_LOSS
 from assay.conformance.specimens.loss_twins import SOFT_LABEL_LOSS as SOFT_LABEL_LOSS
 from assay.conformance.specimens.loss_twins import SUMMING_LOSS as SUMMING_LOSS
+from assay.conformance.specimens.pipeline_twins import DETECTION_PIPELINE as DETECTION_PIPELINE
+from assay.conformance.specimens.pipeline_twins import IMAGE_PIPELINE as IMAGE_PIPELINE
+from assay.conformance.specimens.pipelines import SoundDetection as SoundDetection
+from assay.conformance.specimens.pipelines import SoundImages as SoundImages
 from assay.conformance.specimens.summaries import SoundImageManager as SoundImageManager
 from assay.conformance.specimens.summaries import SoundSummaryManager as SoundSummaryManager
 from assay.conformance.specimens.summary_twins import IMAGE_MANAGER as IMAGE_MANAGER
@@ -36,4 +40,5 @@ from assay.conformance.specimens.twins import ALL_SPECIMENS as ALL_SPECIMENS
 from assay.conformance.specimens.twins import BATCH_NORM_TASK as BATCH_NORM_TASK
 from assay.conformance.specimens.twins import CONFIGURED_TASK as CONFIGURED_TASK
 from assay.conformance.specimens.twins import DROPOUT_TASK as DROPOUT_TASK
+from assay.conformance.specimens.twins import NESTED_TASK as NESTED_TASK
 from assay.conformance.specimens.twins import SOUND_TASK as SOUND_TASK

@@ -11,6 +11,8 @@ from assay.conformance.model.subject import Subject
 from assay.conformance.specimens.host_twins import HOST_SPECIMENS
 from assay.conformance.specimens.keras_metric_twins import KERAS_METRIC_SPECIMENS
 from assay.conformance.specimens.loss_twins import LOSS_SPECIMENS
+from assay.conformance.specimens.nested_task import NestedTask
+from assay.conformance.specimens.pipeline_twins import PIPELINE_SPECIMENS
 from assay.conformance.specimens.summary_twins import SUMMARY_SPECIMENS
 from assay.conformance.specimens.task import SoundTask
 
@@ -61,14 +63,19 @@ BATCH_NORM_TASK = Subject(
 DROPOUT_TASK = Subject(_with_dropout, kind=Kind.TASK, traits={"random_step": True}, name="sound task, dropout")
 """Draws random numbers in training, and none in validation."""
 
+NESTED_TASK = Subject(NestedTask, kind=Kind.TASK, name="sound task, nested batches")
+"""Its batches are nested dicts, with weights, which a step must leave as they are."""
+
 ALL_SPECIMENS = (
     SOUND_TASK,
     CONFIGURED_TASK,
     BATCH_NORM_TASK,
     DROPOUT_TASK,
+    NESTED_TASK,
     *HOST_SPECIMENS,
     *SUMMARY_SPECIMENS,
     *LOSS_SPECIMENS,
     *KERAS_METRIC_SPECIMENS,
+    *PIPELINE_SPECIMENS,
 )
 """Every sound specimen: each must pass, or be exempt from, every rule of its kind."""

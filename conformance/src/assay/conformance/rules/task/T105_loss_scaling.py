@@ -19,6 +19,7 @@ from assay.conformance.harness import (
     draws_random_numbers,
     projection,
     rounding_noise,
+    scaled_run,
     train,
 )
 from assay.conformance.harness.layer_calls import replaced_method
@@ -158,8 +159,7 @@ def _start(ctx: Context) -> Arrays:
 
 
 def _scaled_update(ctx: Context, scale: float) -> dict[str, np.ndarray]:
-    build = comparable_build(ctx, mode=Mode.EAGER, loss_scale=scale)
-    before, after = train(build, [_batch(ctx)]).snapshots
+    before, after = scaled_run(ctx, scale).snapshots
     return _moved(before.weights, after.weights)
 
 
