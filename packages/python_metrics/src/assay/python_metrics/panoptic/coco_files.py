@@ -23,6 +23,7 @@ from assay.python_metrics.panoptic.evaluator import (
     SOURCE_ID,
     PanopticQualityEvaluator,
 )
+from assay.python_metrics.panoptic.segments import runs_of
 
 VOID_ID = 0
 VOID_LABEL = -1
@@ -131,9 +132,10 @@ def _read(annotation: Mapping[str, Any], folder: str, categories: Mapping[int, A
         raise ImportError('Panoptic PNG files need Pillow: pip install "assay-python-metrics[coco]".') from error
     path = os.path.join(folder, str(annotation["file_name"]))
     with Image.open(path) as image:
-        pixels = np.asarray(image.convert("RGB"), np.int64)
-    segments = pixels @ np.array([1, 256, 65536])
-    present, numbers = np.unique(segments, return_inverse=True)
+        red, green, blue = (np.asarray(band, np.int32) for band in image.convert("RGB").split())
+    segments = red + 256 * green + 65536 * blue
+    starts, _ = runs_of([segments.reshape(1, -1)])
+    present, numbers = np.unique(segments.ravel()[starts], return_inverse=True)
     infos = {int(one["id"]): one for one in annotation["segments_info"]}
     drawn = set(present.tolist()) - {VOID_ID}
     if drawn != set(infos):
@@ -148,9 +150,6 @@ def _read(annotation: Mapping[str, Any], folder: str, categories: Mapping[int, A
     of_segment = [infos.get(int(segment)) for segment in present]
     category = np.array([VOID_LABEL if one is None else int(one["category_id"]) for one in of_segment])
     crowd = np.array([one is not None and bool(one.get("iscrowd", 0)) for one in of_segment], np.int64)
-    numbers = numbers.reshape(segments.shape)
-    return {
-        CATEGORY_MASK: category[numbers][None],
-        INSTANCE_MASK: numbers[None],
-        CROWD_MASK: crowd[numbers][None],
-    }
+    lengths = np.diff(starts, append=segments.size)
+    of_pixel = {CATEGORY_MASK: category[numbers], INSTANCE_MASK: numbers, CROWD_MASK: crowd[numbers]}
+    return {name: np.repeat(values, lengths).reshape(1, *segments.shape) for name, values in of_pixel.items()}

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 import numpy as np
 from assay.python_metrics._host_metric import UNDEFINED, BaseHostMetric
-from assay.python_metrics.panoptic.segments import Tally, cut, tally
+from assay.python_metrics.panoptic.segments import Tally, cut, runs_of, tally
 
 SOURCE_ID, CATEGORY_MASK, INSTANCE_MASK, CROWD_MASK = "source_id", "category_mask", "instance_mask", "crowd_mask"
 LARGEST_CATEGORIES = 1 << 20
@@ -131,31 +131,41 @@ class PanopticQualityEvaluator(BaseHostMetric):
 
     def update(self, groundtruths: dict[str, np.ndarray], predictions: dict[str, np.ndarray]) -> None:
         """Match the segments of each new image."""
-        truth = self._masks("groundtruths", groundtruths)
-        found = self._masks("predictions", predictions)
-        crowd = None
+        maps = [*_masks("groundtruths", groundtruths), *_masks("predictions", predictions)]
         if CROWD_MASK in groundtruths:
-            crowd = _maps("groundtruths", CROWD_MASK, groundtruths[CROWD_MASK]).astype(bool)
-        for what, other in (("predictions", found[0]), ("crowd masks", crowd)):
-            if other is not None and other.shape != truth[0].shape:
+            maps.append(_maps("groundtruths", CROWD_MASK, groundtruths[CROWD_MASK]).astype(bool))
+        for what, other in zip(("predictions", "crowd masks"), maps[2::2], strict=False):
+            if other.shape != maps[0].shape:
                 raise ValueError(
-                    f"The {what} have masks of shape {list(other.shape)}, the groundtruths of "
-                    f"{list(truth[0].shape)}: they must be alike."
+                    f"The {what} have masks of shape {list(other.shape)}, the groundtruths of {list(maps[0].shape)}: "
+                    "they must be alike."
                 )
-        identities = self._identities(groundtruths.get(SOURCE_ID), len(truth[0]))
+        identities = self._identities(groundtruths.get(SOURCE_ID), len(maps[0]))
+        pixels = maps[0].shape[1] * maps[0].shape[2]
+        flat = [one.reshape(-1, pixels) if pixels else np.zeros((len(one), 0), one.dtype) for one in maps]
+        starts, edges = runs_of(flat)
+        lengths = np.diff(starts, append=pixels * len(identities))
+        columns = [one.ravel()[starts].astype(np.int64) for one in flat]
+        for side, categories in zip(("groundtruths", "predictions"), columns[::2], strict=False):
+            self._check_categories(side, categories)
         tallies: list[tuple[str | None, Tally]] = []
         for row, identity in enumerate(identities):
             if identity is not None and (identity in self._images or identity in identities[:row]):
                 if self.duplicates == "error":
                     raise _repeated(identity)
                 continue
-            merged = ~self.is_thing & self.merge_stuff
-            options: dict[str, Any] = {"ignored_label": self.ignored_label, "merged": merged}
-            true = cut(truth[0][row], truth[1][row], crowd=None if crowd is None else crowd[row], **options)
-            guess = cut(found[0][row], found[1][row], **options)
-            tallies.append((identity, tally(true, guess, num_categories=self.num_categories)))
+            runs = slice(edges[row], edges[row + 1])
+            tallies.append((identity, self._tally([column[runs] for column in columns], lengths[runs])))
         for identity, counts in tallies:
             self._add(identity, counts)
+
+    def _tally(self, columns: Sequence[np.ndarray], lengths: np.ndarray) -> Tally:
+        """Match the segments of an image, of which the runs of equal pixels are given."""
+        options: dict[str, Any] = {"ignored_label": self.ignored_label, "merged": ~self.is_thing & self.merge_stuff}
+        crowd = columns[4].astype(bool) if len(columns) > 4 else None
+        truth = cut(columns[0], columns[1], crowd=crowd, **options)
+        found = cut(columns[2], columns[3], **options)
+        return tally(truth, found, lengths, num_categories=self.num_categories)
 
     def merge(self, other: "PanopticQualityEvaluator") -> None:
         """Add the images of another metric."""
@@ -199,21 +209,13 @@ class PanopticQualityEvaluator(BaseHostMetric):
         images = [self._images[identity] for identity in sorted(self._images)]
         return sum(images, self._total)
 
-    def _masks(self, side: str, fields: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        categories = _maps(side, CATEGORY_MASK, fields[CATEGORY_MASK])
-        instances = _maps(side, INSTANCE_MASK, fields[INSTANCE_MASK])
-        if categories.shape != instances.shape:
-            raise ValueError(
-                f"The fields {CATEGORY_MASK!r} and {INSTANCE_MASK!r} of the {side} have shapes "
-                f"{list(categories.shape)} and {list(instances.shape)}: they must be alike."
-            )
+    def _check_categories(self, side: str, categories: np.ndarray) -> None:
         wrong = (categories != self.ignored_label) & ((categories < 0) | (categories >= self.num_categories))
         if wrong.any():
             raise ValueError(
                 f"The field {CATEGORY_MASK!r} of the {side} holds {np.unique(categories[wrong])[:5].tolist()}, which "
                 f"are no category ids in [0, {self.num_categories}) and not `ignored_label` ({self.ignored_label})."
             )
-        return categories, instances
 
     def _identities(self, source_ids: np.ndarray | None, images: int) -> list[str | None]:
         if source_ids is None:
@@ -224,8 +226,19 @@ class PanopticQualityEvaluator(BaseHostMetric):
         return list(identities)
 
 
+def _masks(side: str, fields: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    categories = _maps(side, CATEGORY_MASK, fields[CATEGORY_MASK])
+    instances = _maps(side, INSTANCE_MASK, fields[INSTANCE_MASK])
+    if categories.shape != instances.shape:
+        raise ValueError(
+            f"The fields {CATEGORY_MASK!r} and {INSTANCE_MASK!r} of the {side} have shapes "
+            f"{list(categories.shape)} and {list(instances.shape)}: they must be alike."
+        )
+    return categories, instances
+
+
 def _maps(side: str, field: str, array: np.ndarray) -> np.ndarray:
-    """Maps `[batch, height, width]` int64."""
+    """Maps `[batch, height, width]` of whole numbers, of the dtype that they came in."""
     if array.ndim == 4 and array.shape[-1] == 1:
         array = array[..., 0]
     if array.ndim != 3:
@@ -236,7 +249,7 @@ def _maps(side: str, field: str, array: np.ndarray) -> np.ndarray:
         raise ValueError(f"The field {field!r} of the {side} must hold integers. Received {array.dtype.name}.")
     if array.dtype.kind == "f" and not (np.isfinite(array).all() and (array == np.floor(array)).all()):
         raise ValueError(f"The field {field!r} of the {side} must hold integers; it holds others, NaN or infinity.")
-    return array.astype(np.int64)
+    return array
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

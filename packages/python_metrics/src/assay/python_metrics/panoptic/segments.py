@@ -1,5 +1,10 @@
-"""The segments of one image: the pairs that match, and those that nothing matches."""
+"""The segments of one image: the pairs that match, and those that nothing matches.
 
+Neighbouring pixels mostly belong to the same segments, so that an image is looked at as runs of equal pixels, which are
+some thousands where there are hundreds of thousands of pixels.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +20,7 @@ class Segmentation:
     """An image cut into segments.
 
     Attributes:
-        segments: `[pixels]` int64: the number of the segment of each pixel, `VOID` where it has none.
+        segments: `[runs]` int64: the number of the segment of each run of pixels, `VOID` where it has none.
         categories: `[segments]` int64: the category of each segment; each has at least one pixel.
         crowd: `[segments]` bool.
     """
@@ -56,6 +61,25 @@ class Tally:
         )
 
 
+def runs_of(maps: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Cut pixels into runs over which no map changes.
+
+    Args:
+        maps: Arrays `[images, pixels]`.
+
+    Returns:
+        The first pixel of each run, `[runs]`, pixels being numbered through all images; and where in that array the
+        runs of each image begin, `[images + 1]`.
+    """
+    images, pixels = maps[0].shape
+    changes = np.zeros((images, pixels), bool)
+    changes[:, :1] = True
+    for one in maps:
+        changes[:, 1:] |= one[:, 1:] != one[:, :-1]
+    starts = np.flatnonzero(changes)
+    return starts, np.searchsorted(starts, np.arange(images + 1) * pixels)
+
+
 def cut(
     categories: np.ndarray,
     instances: np.ndarray,
@@ -67,15 +91,14 @@ def cut(
     """Cut an image into segments: the pixels of one category and instance.
 
     Args:
-        categories: `[...]` int64, category ids and `ignored_label`.
-        instances: `[...]` int64, any numbers.
+        categories: `[runs]` int64, category ids and `ignored_label`.
+        instances: `[runs]` int64, any numbers.
         ignored_label: What void pixels have for a category.
         merged: `[num_categories]` bool, the categories of which all pixels are one segment.
-        crowd: `[...]` bool, the pixels of crowds; None when there are none. All crowd pixels of a category are one
+        crowd: `[runs]` bool, the pixels of crowds; None when there are none. All crowd pixels of a category are one
             segment.
     """
-    categories, instances = categories.ravel(), instances.ravel()
-    crowd = np.zeros(categories.shape, bool) if crowd is None else crowd.ravel()
+    crowd = np.zeros(categories.shape, bool) if crowd is None else crowd
     used = categories != ignored_label
     categories, crowd = categories[used], crowd[used]
     # One number for category, instance and crowd.
@@ -87,17 +110,18 @@ def cut(
     return Segmentation(segments, keys // 2 // max(1, len(unique)), keys % 2 == 1)
 
 
-def tally(truth: Segmentation, found: Segmentation, *, num_categories: int) -> Tally:
+def tally(truth: Segmentation, found: Segmentation, lengths: np.ndarray, *, num_categories: int) -> Tally:
     """Match the segments of an image.
 
     Args:
         truth: The groundtruth.
-        found: The prediction, of as many pixels.
+        found: The prediction, of the same runs.
+        lengths: `[runs]` how many pixels each run has.
         num_categories: Above every category.
     """
     rows, columns = len(truth.categories) + 1, len(found.categories) + 1  # the last ones are void
-    pairs = np.bincount((truth.segments % rows) * columns + found.segments % columns, minlength=rows * columns)
-    pixels = pairs.reshape(rows, columns)
+    pairs = (truth.segments % rows) * columns + found.segments % columns
+    pixels = np.bincount(pairs, weights=lengths, minlength=rows * columns).astype(np.int64).reshape(rows, columns)
     shared, found_in_void = pixels[:-1, :-1], pixels[-1, :-1]
     truth_areas, found_areas = pixels[:-1].sum(axis=1), pixels[:, :-1].sum(axis=0)
 
