@@ -57,6 +57,10 @@ _TABLE: dict[tuple[str | None, str, Target | None], Tolerance] = {
     (_ANY, "factor", _ANY): Tolerance(1e-2, 0.0, "a cause is named by a factor such as 2, which needs no more digits"),
     (_ANY, "statistics", _ANY): Tolerance(1e-3, 1e-6, "moving means of what deep layers compute, of a few examples"),
     (_ANY, "metrics", _ANY): Tolerance(1e-5, 1e-6, "float32 means, sums in any order"),
+    ("T203", "metrics", _ANY): Tolerance(
+        1e-4, 1e-5, "sums of the same examples in other batches; one example in 23 is 4e-2"
+    ),
+    ("T502", "metrics", _ANY): Tolerance(1e-4, 1e-5, "sums of the same examples in other parts"),
     (_ANY, "half metrics", _ANY): Tolerance(5e-3, 1e-3, "sums of float16 values; a frozen count is far off"),
     (_ANY, "metrics", Target.GPU): Tolerance(1e-3, 1e-4, "TensorFloat-32 products keep 10 bits of mantissa"),
     (_ANY, "coupling", _ANY): Tolerance(1e-4, 1e-5, "sums of other examples in float32; coupling is far above"),
@@ -68,6 +72,10 @@ _TABLE: dict[tuple[str | None, str, Target | None], Tolerance] = {
     ("L301", "gradient", _ANY): Tolerance(2e-2, 3e-3, "float32 values rounded at 6e-8, divided by a step of 1e-2"),
     ("L211", "forms", _ANY): Tolerance(1e-3, 1e-4, "a logarithm of float32 probabilities of 0.02 and more, and a clip"),
     ("L213", "continuous", _ANY): Tolerance(5e-3, 5e-3, "labels that differ by 4e-4, logits of a few units"),
+    (_ANY, "replica statistics", _ANY): Tolerance(
+        1e-5, 1e-6, "replicas round their own; a checkpoint holds the mean, and gives it to each"
+    ),
+    ("T606", "answers", _ANY): Tolerance(1e-4, 1e-5, "the exported graph fuses and reorders; a wrong answer is far off"),
     ("T109", "aux factor", _ANY): Tolerance(1e-2, 1e-2, "a wrong factor is far off; rounding of the loss is 1e-6"),
     ("T109", "regulariser", _ANY): Tolerance(5e-2, 5e-2, "what is left of the difference of two float32 gradients"),
     ("T107", "graph loss", _ANY): Tolerance(1e-3, 1e-5, "dropout or batch statistics change a loss by far more"),

@@ -1,5 +1,12 @@
 """The harness: small pieces that build a duck-typed Task, run its steps in each mode, and record what happened."""
 
+from assay.conformance.harness.accounting import BATCH_SIZES as BATCH_SIZES
+from assay.conformance.harness.accounting import Account as Account
+from assay.conformance.harness.accounting import EvaluationData as EvaluationData
+from assay.conformance.harness.accounting import account_of as account_of
+from assay.conformance.harness.accounting import contributions as contributions
+from assay.conformance.harness.accounting import evaluation_data as evaluation_data
+from assay.conformance.harness.accounting import evaluation_runner as evaluation_runner
 from assay.conformance.harness.batches import first_batch as first_batch
 from assay.conformance.harness.batches import split_batch as split_batch
 from assay.conformance.harness.batches import training_batches as training_batches
@@ -24,9 +31,14 @@ from assay.conformance.harness.compiling import refusal_of as refusal_of
 from assay.conformance.harness.containers import changed_contents as changed_contents
 from assay.conformance.harness.containers import contents_of as contents_of
 from assay.conformance.harness.containers import fresh_containers as fresh_containers
+from assay.conformance.harness.counting import Count as Count
+from assay.conformance.harness.counting import count_of as count_of
+from assay.conformance.harness.counting import explain_count as explain_count
+from assay.conformance.harness.counting import explain_value as explain_value
 from assay.conformance.harness.creations import recording_variables as recording_variables
 from assay.conformance.harness.datasets import build_dataset as build_dataset
 from assay.conformance.harness.datasets import data_params as data_params
+from assay.conformance.harness.datasets import has_own_field as has_own_field
 from assay.conformance.harness.factors import common_factor as common_factor
 from assay.conformance.harness.factors import projection as projection
 from assay.conformance.harness.flavour import flavour_of as flavour_of
@@ -69,6 +81,10 @@ from assay.conformance.harness.repeats import Repeats as Repeats
 from assay.conformance.harness.repeats import repeat_step as repeat_step
 from assay.conformance.harness.replacements import calls_host as calls_host
 from assay.conformance.harness.replacements import replacement_for as replacement_for
+from assay.conformance.harness.reported import is_plain as is_plain
+from assay.conformance.harness.reported import numbers_in as numbers_in
+from assay.conformance.harness.reported import reported_values as reported_values
+from assay.conformance.harness.reported import same_step_logs as same_step_logs
 from assay.conformance.harness.runs import Evaluation as Evaluation
 from assay.conformance.harness.runs import TrainRun as TrainRun
 from assay.conformance.harness.runs import evaluate as evaluate
@@ -76,6 +92,7 @@ from assay.conformance.harness.runs import reset_metric as reset_metric
 from assay.conformance.harness.runs import train as train
 from assay.conformance.harness.runs import train_run as train_run
 from assay.conformance.harness.runs import validation_run as validation_run
+from assay.conformance.harness.runs import validation_stepper as validation_stepper
 from assay.conformance.harness.seeded import SeededRun as SeededRun
 from assay.conformance.harness.seeded import op_determinism as op_determinism
 from assay.conformance.harness.seeded import seeded_run as seeded_run

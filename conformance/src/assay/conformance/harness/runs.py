@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import Any
 
 import numpy as np
@@ -112,7 +112,13 @@ def train(build: Build, batches: Sequence[Any]) -> TrainRun:
     return TrainRun(build, tuple(batches), tuple(logs), tuple(snapshots), tuple(stepper.signatures), tuple(gradients))
 
 
-def evaluate(build: Build, batches: Sequence[Any], *, stepper: Stepper | None = None) -> Evaluation:
+def evaluate(
+    build: Build,
+    batches: Sequence[Any],
+    *,
+    stepper: Stepper | None = None,
+    after_call: Callable[[str], None] | None = None,
+) -> Evaluation:
     """Reset the validation metrics, take one validation step a batch, aggregate the logs, and record it.
 
     The protocol is the loop's: `aggregate_logs(None, first)`, then `aggregate_logs(state, next)`, with each leaf of the
@@ -122,6 +128,7 @@ def evaluate(build: Build, batches: Sequence[Any], *, stepper: Stepper | None = 
       build: What to run.
       batches: The global batches.
       stepper: A stepper of `validation_stepper(build)`, to take a second pass without tracing again.
+      after_call: Called with `validation_step` or `aggregate_logs` each time that one of them has returned.
 
     Raises:
       SubjectError: If the subject's code raises.
@@ -133,9 +140,12 @@ def evaluate(build: Build, batches: Sequence[Any], *, stepper: Stepper | None = 
     before = snapshot(build)
     logs: list[list[Any]] = []
     state = None
+    after_call = after_call or (lambda called: None)
     for batch in batches:
         logs.append(stepper(batch))
+        after_call("validation_step")
         state = _aggregate(build.task, state, logs[-1])
+        after_call("aggregate_logs")
     after = snapshot(build)
     return Evaluation(
         build=build,
@@ -149,13 +159,13 @@ def evaluate(build: Build, batches: Sequence[Any], *, stepper: Stepper | None = 
     )
 
 
-def validation_stepper(build: Build) -> Stepper:
-    """Return the stepper of the build's `validation_step` with its validation metrics."""
+def validation_stepper(build: Build, *, any_length: bool = False) -> Stepper:
+    """Return the stepper of the build's `validation_step` with its validation metrics; see `Stepper`."""
 
     def step(batch: Any) -> Any:
         return build.task.validation_step(batch, build.model, metrics=list(build.validation_metrics))
 
-    return Stepper(build, step, name="validation_step")
+    return Stepper(build, step, name="validation_step", any_length=any_length)
 
 
 def reset_metric(metric: Any) -> None:

@@ -56,9 +56,18 @@ def snapshot(build: Any) -> Snapshot:
         model={name: as_numpy(variable) for name, variable in zip(names, variables, strict=True)},
         trainable=tuple(name for name, variable in zip(names, variables, strict=True) if id(variable) in trainable),
         optimizer=_values(build, "optimizer", optimizer_variables(build.optimizer)),
-        train_metrics=_metric_values(build, build.train_metrics),
-        validation_metrics=_metric_values(build, build.validation_metrics),
+        train_metrics=metric_state(build, build.train_metrics),
+        validation_metrics=metric_state(build, build.validation_metrics),
     )
+
+
+def metric_state(build: Any, metrics: Sequence[Any]) -> dict[str, np.ndarray]:
+    """Return the values of the variables of some metrics of a `Build`, by the metric's name and the variable's."""
+    return {
+        f"{metric.name}/{name}": value
+        for metric in metrics
+        for name, value in _values(build, f"metric {metric.name}", list(getattr(metric, "variables", ()))).items()
+    }
 
 
 def model_variables(model: Any) -> list[Any]:
@@ -137,14 +146,6 @@ def _plain_name(variable: Any) -> str:
 def _values(build: Any, group: str, variables: Sequence[Any]) -> dict[str, np.ndarray]:
     names = build.names(group, variables)
     return {name: as_numpy(variable) for name, variable in zip(names, variables, strict=True)}
-
-
-def _metric_values(build: Any, metrics: Sequence[Any]) -> dict[str, np.ndarray]:
-    return {
-        f"{metric.name}/{name}": value
-        for metric in metrics
-        for name, value in _values(build, f"metric {metric.name}", list(getattr(metric, "variables", ()))).items()
-    }
 
 
 def _distance(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray], name: str) -> str:

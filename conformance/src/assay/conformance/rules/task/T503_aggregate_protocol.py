@@ -11,11 +11,13 @@ from assay.conformance.context import Context
 from assay.conformance.harness import (
     Build,
     Evaluation,
-    as_numpy,
     build_task,
     evaluate,
+    is_plain,
     make_component,
+    reported_values,
     require,
+    same_step_logs,
     validation_batches,
 )
 from assay.conformance.lazy import tf
@@ -68,7 +70,6 @@ def reduce_aggregated_logs(self, aggregated_logs, global_step=None):
 )
 
 BATCHES = 3
-_IMAGES_RANK = 4  # [n, height, width, channels]
 _NAMED_AT_MOST = 3
 
 Values = Mapping[str, float]
@@ -90,7 +91,7 @@ def check(ctx: Context) -> None:
     again = evaluate(build, batches[:2])
     _check_clean_start(ctx, first, again)
     _check_one_batch(build, first, batches)
-    values = {pair: _values(evaluation) for pair, evaluation in {(0, 1): first, **pairs}.items()}
+    values = {pair: reported_values(evaluation) for pair, evaluation in {(0, 1): first, **pairs}.items()}
     _check_first_kept(build, batches, values, ctx.tolerance("metrics"))
 
 
@@ -123,7 +124,7 @@ def _check_plain(reduced: Any, path: str = "") -> None:
         name = f"{path}{key}"
         if isinstance(value, Mapping):
             _check_plain(value, f"{name}/")
-        elif not _is_plain(value):
+        elif not is_plain(value):
             raise Violation(
                 f"reduce_aggregated_logs returned {_described(value)} under {name!r}",
                 cause=(
@@ -138,16 +139,6 @@ def _check_plain(reduced: Any, path: str = "") -> None:
             )
 
 
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, int | float | np.number):
-        return True
-    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
-    if shape is None or dtype is None:
-        return False
-    dtype = tf.as_dtype(dtype)
-    return (len(shape) == 0 or len(shape) == _IMAGES_RANK) and (dtype.is_floating or dtype.is_integer or dtype.is_bool)
-
-
 def _described(value: Any) -> str:
     if value is None:
         return "None"
@@ -160,11 +151,11 @@ def _described(value: Any) -> str:
 def _check_clean_start(ctx: Context, first: Evaluation, again: Evaluation) -> None:
     """Compare one evaluation with itself after others."""
     allowed = ctx.tolerance("metrics")
-    before, after = _values(first), _values(again)
+    before, after = reported_values(first), reported_values(again)
     changed = [name for name in before if not allowed.allows(after.get(name, np.nan), before[name])]
     if not changed and set(before) == set(after):
         return
-    if not _same_logs(first, again, allowed):
+    if not same_step_logs(first, again, allowed):
         raise NotApplicable(
             "The validation step answers differently to the same batch with the same weights (see rule T107), so that "
             "evaluations cannot be compared."
@@ -176,19 +167,6 @@ def _check_clean_start(ctx: Context, first: Evaluation, again: Evaluation) -> No
         cause="what was aggregated is kept in the Task (an attribute, a metric) and survives the evaluation",
         fix="Make a new state when `aggregate_logs` is called with state=None, and keep nothing else.",
     )
-
-
-def _same_logs(first: Evaluation, again: Evaluation, allowed: Tolerance) -> bool:
-    """Whether the validation step returned the same numbers for the same batches."""
-    leaves = [tf.nest.flatten(evaluation.logs) for evaluation in (first, again)]
-    if len(leaves[0]) != len(leaves[1]):
-        return False
-    numbers = [
-        (as_numpy(one), as_numpy(other))
-        for one, other in zip(*leaves, strict=True)
-        if tf.is_tensor(one) and tf.is_tensor(other) and (one.dtype.is_floating or one.dtype.is_integer)
-    ]
-    return all(one.shape == other.shape and allowed.allows(other, one) for one, other in numbers)
 
 
 def _check_one_batch(build: Build, pair: Evaluation, batches: Sequence[Any]) -> None:
@@ -217,7 +195,8 @@ def _check_first_kept(
         if not ignores_first or all(_alike(table, allowed, first=first) for first in range(BATCHES)):
             continue
         shown = ", ".join(f"{value:.6g} over batches {a + 1} and {b + 1}" for (a, b), value in sorted(table.items()))
-        three = [_values(evaluate(build, [batches[i] for i in order])).get(name) for order in ((0, 1, 2), (1, 0, 2))]
+        longer = [evaluate(build, [batches[index] for index in order]) for order in ((0, 1, 2), (1, 0, 2))]
+        three = [reported_values(evaluation).get(name) for evaluation in longer]
         only_last = allowed.allows(three[0], three[1])
         raise Violation(
             f"{name!r} does not depend on the first batch of an evaluation: {shown}",
@@ -237,22 +216,6 @@ def _alike(
     """Whether the value is the same in both evaluations with this first, or this last batch."""
     kept = [value for (a, b), value in table.items() if (a == first if last is None else b == last)]
     return allowed.allows(kept[0], kept[1])
-
-
-def _values(evaluation: Evaluation) -> dict[str, float]:
-    """Every number that an evaluation reports, by name: of metrics, and of reduced logs."""
-    found: dict[str, float] = {}
-
-    def visit(path: str, value: Any) -> None:
-        if isinstance(value, Mapping):
-            for key, inner in value.items():
-                visit(f"{path}/{key}" if path else str(key), inner)
-        elif _is_plain(value) and np.ndim(as_numpy(value)) == 0:
-            found[path] = float(as_numpy(value))
-
-    visit("", evaluation.metrics)
-    visit("", evaluation.reduced)
-    return found
 
 
 class _DropsTheFirst(SoundTask):

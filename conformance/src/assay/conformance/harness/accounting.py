@@ -1,0 +1,178 @@
+"""Evaluations of the same examples in batches of several sizes, with the state of the metrics after every call.
+
+What one example adds to a metric is known from an evaluation of that example alone. The sum of these is what an
+evaluation of all of them must add, whatever the batch size and the number of replicas.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from assay.conformance.context import Context
+from assay.conformance.harness.batches import validation_batches
+from assay.conformance.harness.build import build_task
+from assay.conformance.harness.runs import Evaluation, evaluate, validation_stepper
+from assay.conformance.harness.snapshots import metric_state
+from assay.conformance.model.vocabulary import Mode
+
+BATCH_SIZES = (8, 3, 1)
+"""None divides the number of examples but 1, so that the last batch is partial."""
+
+EXAMPLES = 23
+"""How many examples are looked at: two whole batches and a partial one of the largest size."""
+
+State = Mapping[str, np.ndarray]
+Runner = Callable[[Sequence[Any]], "Account"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class EvaluationData:
+    """The first examples of the validation data, in batches of each size.
+
+    Attributes:
+      examples: How many examples there are, as batches of one count them.
+      whole: Whether these are all, so that what the pipeline does at the end is seen.
+      batches: The batches by batch size.
+    """
+
+    examples: int
+    whole: bool
+    batches: Mapping[int, tuple[Any, ...]]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Account:
+    """One evaluation, call by call.
+
+    Attributes:
+      evaluation: The record of the evaluation.
+      rows: How many rows each batch has.
+      states: What was called, and the state of the validation metrics afterwards, in order.
+    """
+
+    evaluation: Evaluation
+    rows: tuple[int, ...]
+    states: tuple[tuple[str, State], ...]
+
+    @property
+    def initial(self) -> State:
+        """The state of the metrics when the evaluation began."""
+        return self.evaluation.before.validation_metrics
+
+    @property
+    def added(self) -> dict[str, np.ndarray]:
+        """What the evaluation added to each variable of the metrics, in float64."""
+        return added(self.initial, self.evaluation.after.validation_metrics)
+
+
+def added(before: State, after: State) -> dict[str, np.ndarray]:
+    """Return the differences of the numeric variables of two states, in float64; a start at infinity counts as zero."""
+    return {
+        name: after[name].astype(np.float64) - np.where(np.isfinite(before[name]), before[name], 0.0)
+        for name in before
+        if name in after and np.issubdtype(before[name].dtype, np.number) and before[name].shape == after[name].shape
+    }
+
+
+def evaluation_data(ctx: Context) -> EvaluationData:
+    """Return the examples that evaluations are compared on, as the pipeline gives them for each batch size.
+
+    A dataset with more examples than these is cut after them; one with fewer is read to its end.
+    """
+
+    def read() -> EvaluationData:
+        single = validation_batches(ctx, global_batch_size=1, at_most=EXAMPLES + 1)
+        count = sum(rows_of(batch) for batch in single)
+        whole = count <= EXAMPLES
+        examples = min(count, EXAMPLES)
+        batches = {
+            size: validation_batches(ctx, global_batch_size=size, at_most=-(-examples // size) + (1 if whole else 0))
+            for size in BATCH_SIZES
+        }
+        return EvaluationData(
+            examples, whole, batches if whole else {size: _cut(found, examples) for size, found in batches.items()}
+        )
+
+    return ctx.share("evaluation data", read)
+
+
+def evaluation_runner(ctx: Context, mode: Mode) -> Runner:
+    """Return what takes batches and returns the account of their evaluation, always with the same build and traces."""
+
+    def make() -> Runner:
+        build = build_task(ctx, mode=mode)
+        stepper = validation_stepper(build, any_length=True)
+
+        def run(batches: Sequence[Any]) -> Account:
+            states: list[tuple[str, State]] = []
+
+            def record(called: str) -> None:
+                states.append((called, metric_state(build, build.validation_metrics)))
+
+            evaluation = evaluate(build, batches, stepper=stepper, after_call=record)
+            return Account(evaluation, tuple(map(rows_of, batches)), tuple(states))
+
+        return run
+
+    return ctx.share(("evaluation runner", mode), make)
+
+
+def account_of(ctx: Context, size: int, *, mode: Mode, repetition: int = 0) -> Account:
+    """Return the account of an evaluation of `evaluation_data` in batches of a size, shared by all rules.
+
+    Args:
+      ctx: The check's context.
+      size: The global batch size, one of `BATCH_SIZES`.
+      mode: Eager, or on replicas.
+      repetition: Tells evaluations of the same data apart.
+
+    Raises:
+      SubjectError: If the subject's code raises.
+    """
+    return ctx.share(
+        ("account", size, mode, repetition),
+        lambda: evaluation_runner(ctx, mode)(evaluation_data(ctx).batches[size]),
+    )
+
+
+def contributions(ctx: Context) -> list[dict[str, np.ndarray]]:
+    """Return what each example alone adds to each variable of the validation metrics, on one replica."""
+
+    def measure() -> list[dict[str, np.ndarray]]:
+        run = evaluation_runner(ctx, Mode.EAGER)
+        return [run([batch]).added for batch in evaluation_data(ctx).batches[1]]
+
+    return ctx.share("contributions", measure)
+
+
+def rows_of(batch: Any) -> int:
+    """Return how many rows a batch has: the length that most of its tensors have."""
+    import tensorflow as tf
+
+    lengths = [int(leaf.shape[0]) for leaf in tf.nest.flatten(batch) if leaf.shape.rank]
+    return collections.Counter(lengths).most_common(1)[0][0] if lengths else 0
+
+
+def _cut(batches: Sequence[Any], examples: int) -> tuple[Any, ...]:
+    """The batches up to a number of examples, the last one cut."""
+    import tensorflow as tf
+
+    kept: list[Any] = []
+    for batch in batches:
+        rows = rows_of(batch)
+        left = min(rows, examples)
+        examples -= left
+        if left:
+            kept.append(_head(tf, batch, rows, left))
+    return tuple(kept)
+
+
+def _head(tf: Any, batch: Any, rows: int, kept: int) -> Any:
+    """The first rows of each tensor that has them all."""
+    if kept == rows:
+        return batch
+    return tf.nest.map_structure(lambda leaf: leaf[:kept] if leaf.shape.rank and leaf.shape[0] == rows else leaf, batch)
