@@ -7,6 +7,8 @@ from assay.conformance.harness.accounting import account_of as account_of
 from assay.conformance.harness.accounting import contributions as contributions
 from assay.conformance.harness.accounting import evaluation_data as evaluation_data
 from assay.conformance.harness.accounting import evaluation_runner as evaluation_runner
+from assay.conformance.harness.accounting import head_of as head_of
+from assay.conformance.harness.accounting import rows_of as rows_of
 from assay.conformance.harness.batches import first_batch as first_batch
 from assay.conformance.harness.batches import split_batch as split_batch
 from assay.conformance.harness.batches import training_batches as training_batches
@@ -34,6 +36,7 @@ from assay.conformance.harness.containers import fresh_containers as fresh_conta
 from assay.conformance.harness.counting import Count as Count
 from assay.conformance.harness.counting import count_of as count_of
 from assay.conformance.harness.counting import explain_count as explain_count
+from assay.conformance.harness.counting import explain_replicas as explain_replicas
 from assay.conformance.harness.counting import explain_value as explain_value
 from assay.conformance.harness.creations import recording_variables as recording_variables
 from assay.conformance.harness.datasets import build_dataset as build_dataset

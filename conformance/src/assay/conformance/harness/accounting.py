@@ -157,22 +157,23 @@ def rows_of(batch: Any) -> int:
     return collections.Counter(lengths).most_common(1)[0][0] if lengths else 0
 
 
-def _cut(batches: Sequence[Any], examples: int) -> tuple[Any, ...]:
-    """The batches up to a number of examples, the last one cut."""
+def head_of(batch: Any, rows: int) -> Any:
+    """Return the first rows of a batch; tensors whose length is not the batch's are left as they are."""
     import tensorflow as tf
 
+    length = rows_of(batch)
+    if rows >= length:
+        return batch
+    return tf.nest.map_structure(
+        lambda leaf: leaf[:rows] if leaf.shape.rank and leaf.shape[0] == length else leaf, batch
+    )
+
+
+def _cut(batches: Sequence[Any], examples: int) -> tuple[Any, ...]:
+    """The batches up to a number of examples, the last one cut."""
     kept: list[Any] = []
     for batch in batches:
-        rows = rows_of(batch)
-        left = min(rows, examples)
-        examples -= left
-        if left:
-            kept.append(_head(tf, batch, rows, left))
+        if examples > 0:
+            kept.append(head_of(batch, examples))
+            examples -= rows_of(kept[-1])
     return tuple(kept)
-
-
-def _head(tf: Any, batch: Any, rows: int, kept: int) -> Any:
-    """The first rows of each tensor that has them all."""
-    if kept == rows:
-        return batch
-    return tf.nest.map_structure(lambda leaf: leaf[:kept] if leaf.shape.rank and leaf.shape[0] == rows else leaf, batch)

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness.accounting import Account, account_of, evaluation_runner
+from assay.conformance.harness.accounting import Account, account_of, evaluation_runner, rows_of
 from assay.conformance.harness.batches import split_batch
-from assay.conformance.harness.reported import numbers_in
+from assay.conformance.harness.reported import numbers_in, reported_values
 from assay.conformance.model.errors import NotApplicable, SubjectError
 from assay.conformance.model.vocabulary import Mode
+from assay.conformance.tolerances import Tolerance
 
 Explanation = tuple[str, str, str]
 """What was counted, why, and how to mend it."""
@@ -23,6 +24,7 @@ _SUMS_AND_COUNTS = (
     "reduce_aggregated_logs."
 )
 _ALL_REPLICAS = "Each leaf of step_logs is a tuple over the replicas: loop over it, `for part in step_logs[key]`."
+_ORDINALS = ("first", "second", "third", "fourth")
 _EMPTY_STATE = "With state=None make an empty state, then add the logs of this step to it as at every other step."
 
 
@@ -158,10 +160,10 @@ def explain_value(ctx: Context, name: str, account: Account) -> Explanation:
     allowed = ctx.tolerance("metrics")
     batches, build = account.evaluation.batches, account.evaluation.build
     value = numbers_in(account.evaluation.reduced)[name]
-    here, alone = evaluation_runner(ctx, build.mode), evaluation_runner(ctx, Mode.EAGER)
+    here = evaluation_runner(ctx, build.mode)
 
-    def same(run: Callable[[Sequence[Any]], Account], some: Sequence[Any]) -> bool:
-        found = _value(run, some, name)
+    def same(some: Sequence[Any]) -> bool:
+        found = _value(here, some, name)
         return found is not None and allowed.allows(found, value)
 
     if not np.isfinite(value):
@@ -170,30 +172,24 @@ def explain_value(ctx: Context, name: str, account: Account) -> Explanation:
             "something is divided by the number of examples that a replica or a batch has, and one has none",
             "Divide once at the end, or use tf.math.divide_no_nan.",
         )
-    if build.num_replicas > 1:
-        parts = [split_batch(batch, build.num_replicas) for batch in batches]
-        for index, which in enumerate(("first", "second")[: build.num_replicas]):
-            if same(alone, [part[index] for part in parts]):
-                return (
-                    f"it is the value of the {which} replica's part alone",
-                    f"aggregate_logs takes `step_logs[key][{index}]`, and leaves out the other replicas",
-                    _ALL_REPLICAS,
-                )
+    by_replica = explain_replicas(ctx, name, account)
+    if by_replica is not None:
+        return by_replica
     if len(batches) > 1:
         # Left out altogether, the first would only make way for the second, which is then lost instead.
-        if same(here, [batches[-1], *batches[1:]]) and not same(here, [*batches[1:], batches[-1]]):
+        if same([batches[-1], *batches[1:]]) and not same([*batches[1:], batches[-1]]):
             return (
                 f"it does not change when another batch takes the place of the first, of {account.rows[0]}",
                 "`aggregate_logs(None, first)` drops the first step's logs, or resets what the step has updated",
                 _EMPTY_STATE,
             )
-        if same(here, batches[-1:]):
+        if same(batches[-1:]):
             return (
                 f"it is the value of the last batch of {account.rows[-1]} alone",
                 "each call of aggregate_logs starts anew",
                 _EMPTY_STATE,
             )
-        if same(here, batches[:-1]):
+        if same(batches[:-1]):
             return (
                 f"it does not change when the last batch of {account.rows[-1]} is left out",
                 "a partial batch is not aggregated",
@@ -219,9 +215,64 @@ def explain_value(ctx: Context, name: str, account: Account) -> Explanation:
     )
 
 
+def explain_replicas(ctx: Context, name: str, account: Account) -> Explanation | None:
+    """Return why a value that replicas report is not that of one replica, or None when no part of the data tells.
+
+    One replica evaluates the parts that the replicas had: those of each replica alone, and all of them as batches of
+    their own, which is what a mean over replicas amounts to.
+
+    Args:
+      ctx: The check's context.
+      name: The value's name, among those of the metrics and of the reduced logs.
+      account: The evaluation that gave it.
+    """
+    allowed, count = ctx.tolerance("metrics"), account.evaluation.build.num_replicas
+    if count == 1:
+        return None
+    value = reported_values(account.evaluation)[name]
+    alone = evaluation_runner(ctx, Mode.EAGER)
+    parts = [split_batch(batch, count) for batch in account.evaluation.batches]
+
+    def same(some: Sequence[Any]) -> bool:
+        found = _value(alone, some, name)
+        return found is not None and allowed.allows(found, value)
+
+    for index, which in enumerate(_ORDINALS[:count]):
+        if same([part[index] for part in parts]):
+            return (
+                f"it is the value of the {which} replica's part alone",
+                f"aggregate_logs takes `step_logs[key][{index}]`, and leaves out the other replicas",
+                _ALL_REPLICAS,
+            )
+    if same([one for part in parts for one in part if rows_of(one)]) or _is_mean_of_parts(
+        lambda one: _value(alone, [one], name), parts, value, allowed
+    ):
+        sizes = " and ".join(str(rows_of(one)) for one in parts[-1])
+        return (
+            f"it is what the means of the replicas' parts give, if parts of {sizes} rows, in the last batch, weigh alike",
+            "a mean of means: a mean over the replica's part is aggregated",
+            _SUMS_AND_COUNTS,
+        )
+    return None
+
+
+def _is_mean_of_parts(
+    value_of: Callable[[Any], float | None], parts: Sequence[Sequence[Any]], value: float, allowed: Tolerance
+) -> bool:
+    """Whether a value is the mean over batches, weighed by their rows, of the plain mean over the replicas' parts."""
+    means, weights = [], []
+    for batch in parts:
+        values = [value_of(one) for one in batch if rows_of(one)]
+        if any(one is None for one in values):
+            return False
+        means.append(np.mean([one or 0.0 for one in values]))
+        weights.append(sum(rows_of(one) for one in batch))
+    return allowed.allows(np.average(means, weights=weights), value)
+
+
 def _value(run: Callable[[Sequence[Any]], Account], batches: Sequence[Any], name: str) -> float | None:
     """A reduced value of a shorter evaluation; None when that cannot be had."""
     try:
-        return numbers_in(run(batches).evaluation.reduced).get(name)
+        return reported_values(run(batches).evaluation).get(name)
     except (SubjectError, NotApplicable):
         return None

@@ -37,8 +37,8 @@ RULE = Rule(
         "Evaluates the first 23 examples (or all, when there are fewer) in batches of 8, 3 and 1, on one replica and "
         "on two, and the first of these once more after a shorter one. What an example adds to the variables of each "
         "metric is known from an evaluation of that example alone: the sum over the examples is what each evaluation "
-        "must add. Values of `reduce_aggregated_logs` must be the same for every batch size; a value that is the number "
-        "of batches is left alone. When one is not, shorter evaluations tell which batch or replica is lost, or that it "
+        "must add. Values of `reduce_aggregated_logs` must be the same for every batch size; one that is the number of "
+        "batches is left alone. Where one is not, shorter evaluations tell which batch or replica is lost, or that it "
         "is a mean of means."
     ),
     why=(
