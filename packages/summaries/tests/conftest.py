@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
+from assay.summaries import SummaryManager
 
 
 def _events(directory):
@@ -24,3 +25,10 @@ def read_events():
 def event_files():
     """A function from a directory to the event files below it, as relative paths."""
     return lambda directory: sorted(str(path.relative_to(directory)) for path in Path(directory).rglob("*tfevents*"))
+
+
+@pytest.fixture
+def manager(tmp_path):
+    """A manager of the directory `train`, at step 7."""
+    with SummaryManager(tmp_path / "train", global_step=7) as manager:
+        yield manager

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -223,3 +224,62 @@ def test_no_step_is_an_error(tmp_path):
         pytest.raises(ValueError, match="There is no step to write summaries at"),
     ):
         manager.write_summaries({"loss": 1.0})
+
+
+@pytest.fixture
+def synced(monkeypatch):
+    """What is waited for: files and directories by the size that they have then."""
+    calls, fsync = [], os.fsync
+
+    def noted(descriptor):
+        state = os.fstat(descriptor)
+        calls.append("directory" if stat.S_ISDIR(state.st_mode) else state.st_size)
+        return fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    return calls
+
+
+def test_flush_waits_for_the_disk_once_for_all_that_was_written(tmp_path, synced):
+    with JSONLinesSummaryManager(tmp_path, global_step=iter(range(9)).__next__) as manager:
+        manager.flush()
+        assert synced == []
+        manager.write_summaries({"loss": 1.0})
+        manager.write_summaries({"loss": 2.0})
+        manager.flush()
+        manager.flush()
+        first = (tmp_path / "summaries.jsonl").stat().st_size
+        assert synced == [first, "directory"]
+        manager.write_summaries({"loss": 3.0})
+
+    assert synced == [first, "directory", (tmp_path / "summaries.jsonl").stat().st_size]
+
+
+def test_nothing_is_waited_for_without_fsync(tmp_path, synced):
+    with JSONLinesSummaryManager(tmp_path, global_step=1, fsync=False) as manager:
+        manager.write_summaries({"loss": 1.0})
+        manager.flush()
+
+    assert synced == []
+    assert len(lines(tmp_path)) == 1
+
+
+def test_record_if_decides_and_skipped_steps_can_still_be_written(tmp_path):
+    step = tf.Variable(0, dtype=tf.int64)
+    with JSONLinesSummaryManager(tmp_path, global_step=step) as manager, tf.summary.record_if(lambda: step % 3 == 0):
+        for _ in range(10):
+            step.assign_add(1)
+            manager.write_summaries({"loss": 1.0})
+        with tf.summary.record_if(True):
+            manager.write_summaries({"loss": 2.0})
+
+    assert [line["step"] for line in lines(tmp_path)] == [3, 6, 9, 10]
+
+
+def test_nothing_is_made_where_nothing_is_recorded(tmp_path):
+    with JSONLinesSummaryManager(tmp_path / "lines", global_step=1) as manager, tf.summary.record_if(False):
+        manager.write_summaries({"loss": 1.0})
+        with tf.Graph().as_default():
+            manager.write_summaries({"loss": 1.0})
+
+    assert not (tmp_path / "lines").exists()

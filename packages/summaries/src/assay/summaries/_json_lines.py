@@ -31,7 +31,7 @@ from assay.summaries._repetition import warn_dropped
 from assay.summaries._scalars import scalar_of
 from assay.summaries._standard_kinds import FIGURE_PREFIX, HISTOGRAM_PREFIX, IMAGE_PREFIX, TEXT_PREFIX, text_of
 from assay.summaries._step import read_step
-from assay.summaries._tensorflow import run_eagerly
+from assay.summaries._tensorflow import is_recording, run_eagerly
 from assay.summaries._tree import Leaf, flatten
 
 PICTURES = (IMAGE_PREFIX, FIGURE_PREFIX, HISTOGRAM_PREFIX)
@@ -49,22 +49,28 @@ class JSONLinesSummaryManager(SummarySink):
     Promises: a dict is written whole or, when a key or value is refused, not at all. Each tag and step is there once
     and steps never go back; what the file already holds when a run resumes is dropped with a `DroppedSummaryWarning`.
     The only file is this one, for the life of the manager. A line is handed to the operating system when it is written,
-    and survives the death of the process from then on; half a line that a dying process left is removed when the file
-    is opened next. Any thread may use it.
+    and survives the death of the process from then on, and that of the machine after `flush()`; half a line that a
+    dying process left is removed when the file is opened next. Any thread may use it; it respects
+    `tf.summary.record_if`.
 
     Args:
         summary_dir: Local directory, made at the first write. None writes nothing at all.
         global_step: As for `SummaryManager`.
+        fsync: Whether `flush()` and `close()` wait until the disk has what was written, about a millisecond; without, a
+            power failure may cost what the operating system still held.
 
     Raises:
         ValueError: If `summary_dir` is empty.
     """
 
-    def __init__(self, summary_dir: str | os.PathLike[str] | None, global_step: Any = None) -> None:
+    def __init__(
+        self, summary_dir: str | os.PathLike[str] | None, global_step: Any = None, *, fsync: bool = True
+    ) -> None:
         self._summary_dir = None if summary_dir is None else os.fspath(summary_dir)
         if self._summary_dir == "":
             raise ValueError("`summary_dir` is empty: expected a directory, or None to write nothing.")
         self._global_step = global_step
+        self._fsync = bool(fsync)
         self._file: JSONLinesFile | None = None
         self._history = History()
         self._lock = threading.RLock()
@@ -98,11 +104,15 @@ class JSONLinesSummaryManager(SummarySink):
         return _on_the_host(lambda: self._prepare(summary_dict))
 
     def flush(self) -> None:
-        """Do nothing: a line is in the hands of the operating system as soon as it is written."""
+        """Wait until the disk has every line; the operating system has each as soon as it is written."""
+        with self._lock:
+            if self._file is not None and self._fsync:
+                self._file.sync()
 
     def close(self) -> None:
-        """Close the file; closing again does nothing, writing afterwards is an error."""
+        """Flush and close the file; closing again does nothing, writing afterwards is an error."""
         with self._lock:
+            self.flush()
             if self._file is not None:
                 self._file.close()
                 self._file = None
@@ -123,6 +133,8 @@ class JSONLinesSummaryManager(SummarySink):
     def _write(self, values: list[tuple[Leaf, float | str]], step: int) -> None:
         with self._lock:
             self._check_open()
+            if not is_recording():  # what is not recorded must not count as written
+                return
             file = self._opened()
             admitted = [(leaf, value) for leaf, value in values if self._history.accepts(leaf.path, step)]
             if len(admitted) < len(values) and not self._warned:

@@ -25,8 +25,10 @@ class JSONLinesFile:
     """
 
     def __init__(self, path: str) -> None:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        self._directory = os.path.dirname(path)
+        os.makedirs(self._directory, exist_ok=True)
         self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+        self._unsynced, self._named = True, False
         _mend(self._descriptor)
 
     def append(self, entry: Mapping[str, Any]) -> None:
@@ -34,6 +36,7 @@ class JSONLinesFile:
         line = (json.dumps(entry, allow_nan=False, separators=(", ", ": ")) + "\n").encode()
         end = os.fstat(self._descriptor).st_size
         written = 0
+        self._unsynced = True
         try:
             while written < len(line):
                 written += os.write(self._descriptor, line[written:])
@@ -41,9 +44,26 @@ class JSONLinesFile:
             os.ftruncate(self._descriptor, end)
             raise
 
+    def sync(self) -> None:
+        """Wait until the disk has all of it, so that it survives a power failure; the file's name as well."""
+        if not self._unsynced:
+            return
+        os.fsync(self._descriptor)
+        if not self._named:
+            _sync_directory(self._directory)
+        self._unsynced, self._named = False, True
+
     def close(self) -> None:
         """Close the file."""
         os.close(self._descriptor)
+
+
+def _sync_directory(directory: str) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def as_json(number: float) -> float | str:

@@ -1,5 +1,6 @@
 """The one place that imports TensorFlow, at first use: importing the package, or writing nothing, costs nothing."""
 
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -29,10 +30,12 @@ def run_eagerly(function: Callable[[], Any]) -> Any:
             "function returned, or use tf.summary ops inside the function."
         )
     outcome: dict[str, Any] = {}
+    condition = recording_condition()
 
     def call() -> None:
         try:
-            outcome["result"] = function()
+            with tf.summary.record_if(condition):  # each thread has one of its own
+                outcome["result"] = function()
         except BaseException as error:
             outcome["error"] = error
 
@@ -42,3 +45,20 @@ def run_eagerly(function: Callable[[], Any]) -> Any:
     if "error" in outcome:
         raise outcome["error"]
     return outcome["result"]
+
+
+def recording_condition() -> Any:
+    """What `tf.summary.record_if` was given in this thread: a bool, a tensor, a function of one, or None.
+
+    `tf.summary.should_record_summaries` would say the same, but only where an event file is the default writer.
+    """
+    # Nobody can have called it where TensorFlow was never imported.
+    module = sys.modules.get("tensorflow.python.ops.summary_ops_v2")
+    return getattr(getattr(module, "_summary_state", None), "is_recording", None)
+
+
+def is_recording() -> bool:
+    """Whether `tf.summary.record_if` lets anything be written now."""
+    condition = recording_condition()
+    value = condition() if callable(condition) else condition
+    return value is None or bool(value)
