@@ -48,6 +48,9 @@ _TABLE: dict[tuple[str | None, str, Target | None], Tolerance] = {
     ("T402", "loss", _ANY): Tolerance(
         1e-3, 1e-5, "logs of weights that agree but for rounding; what XLA computes otherwise is far off"
     ),
+    ("T501", "mixing", _ANY): Tolerance(
+        2e-3, 0.0, "what rounding leaves of an update that is made up of two others; mixing leaves a tenth and more"
+    ),
     (_ANY, "weights", _ANY): Tolerance(1e-5, 1e-6, "float32 updates of a few steps, sums in any order"),
     (_ANY, "weights", Target.GPU): Tolerance(1e-3, 1e-4, "TensorFloat-32 products keep 10 bits of mantissa"),
     (_ANY, "updates", _ANY): Tolerance(

@@ -68,6 +68,7 @@ from assay.conformance.harness.optimizers import optimizer_iterations as optimiz
 from assay.conformance.harness.parts import mean_update as mean_update
 from assay.conformance.harness.parts import part_runs as part_runs
 from assay.conformance.harness.parts import scale_of_parts as scale_of_parts
+from assay.conformance.harness.parts import shares_of_parts as shares_of_parts
 from assay.conformance.harness.parts import update_of as update_of
 from assay.conformance.harness.random_layers import random_layers as random_layers
 from assay.conformance.harness.random_layers import silence_random_layers as silence_random_layers
@@ -112,4 +113,5 @@ from assay.conformance.harness.snapshots import snapshot as snapshot
 from assay.conformance.harness.steps import Stepper as Stepper
 from assay.conformance.harness.strategies import strategy_for as strategy_for
 from assay.conformance.harness.value_shapes import value_shaped as value_shaped
+from assay.conformance.harness.task_programs import step_programs as step_programs
 from assay.conformance.harness.values import as_numpy as as_numpy

@@ -249,7 +249,7 @@ def explain_replicas(ctx: Context, name: str, account: Account) -> Explanation |
     ):
         sizes = " and ".join(str(rows_of(one)) for one in parts[-1])
         return (
-            f"it is what the means of the replicas' parts give, if parts of {sizes} rows, in the last batch, weigh alike",
+            f"it is what the means of the replicas' parts give, with {sizes} rows in the last batch weighed alike",
             "a mean of means: a mean over the replica's part is aggregated",
             _SUMS_AND_COUNTS,
         )

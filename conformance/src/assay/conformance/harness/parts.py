@@ -52,3 +52,25 @@ def scale_of_parts(whole: Arrays, parts: Arrays, replicas: int) -> int:
     power = float(np.sum(np.square(parts[clearest])))
     ratio = float(np.sum(whole[clearest] * parts[clearest])) / power if power else 1.0
     return replicas if ratio > np.sqrt(replicas) else 1
+
+
+def shares_of_parts(whole: Arrays, parts: Sequence[Arrays]) -> tuple[list[float], float]:
+    """Return how the whole batch's update is made up of those of its parts, and how much of it is not.
+
+    A step that takes a mean over some elements weighs the parts by their shares of these elements, and leaves nothing.
+    A step that mixes the examples of a batch (batch statistics, negatives within the batch) leaves a rest.
+
+    Args:
+      whole: What a step on the whole batch adds to each weight.
+      parts: What a step on each part adds.
+
+    Returns:
+      The factor of each part in the least-squares fit, and the norm of the rest relative to that of the whole.
+    """
+    names = list(whole)
+    target = np.concatenate([np.ravel(whole[name]) for name in names])
+    columns = np.stack([np.concatenate([np.ravel(part[name]) for name in names]) for part in parts], axis=1)
+    shares = np.linalg.lstsq(columns, target, rcond=None)[0]
+    size = float(np.linalg.norm(target))
+    rest = float(np.linalg.norm(target - columns @ shares))
+    return [float(share) for share in shares], rest / size if size else 0.0

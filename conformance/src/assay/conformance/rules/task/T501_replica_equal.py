@@ -19,9 +19,18 @@ from assay.conformance.harness import (
     lift_if_random,
     mean_update,
     part_runs,
+    projection,
     rounding_noise,
     scale_of_parts,
     update_of,
+)
+from assay.conformance.harness.replica_causes import (
+    NORMALISER,
+    cause_of_difference,
+    cause_of_factor,
+    cause_of_logged_loss,
+    mixing,
+    same_update,
 )
 from assay.conformance.harness.runs import metric_result
 from assay.conformance.lazy import tf
@@ -37,8 +46,9 @@ RULE = Rule(
         "Takes three SGD steps on the same global batches from the same weights, on one replica and on two that get "
         "half of each batch, random layers switched off, and compares the weights after each step, the logged loss "
         "(its mean over the replicas) and the training metrics. A model with batch statistics is compared with the "
-        "mean of the updates that one replica makes on each half. The data decides how uneven the halves are: where "
-        "examples carry masks or ignored labels, the counts of the two halves differ as they do in training."
+        "mean of the updates that one replica makes on each half; the declaration is believed when such statistics "
+        "are seen to move, or when the whole batch's update is not made up of those of the halves. The data decides how "
+        "uneven the halves are: where examples carry masks or ignored labels, their counts differ as in training."
     ),
     why=(
         "The optimizer sums the gradients of the replicas. A loss that is a mean over the replica's own examples then "
@@ -74,11 +84,6 @@ def train_step(self, inputs, model, optimizer, metrics=None):
 LOSS = "loss"
 Arrays = Mapping[str, np.ndarray]
 
-_DIVIDE = (
-    "Divide the mean loss of the replica by `tf.distribute.get_strategy().num_replicas_in_sync` once, before the "
-    "gradients are taken, and apply the gradients with the optimizer's default sum over replicas."
-)
-
 
 @dataclasses.dataclass(frozen=True)
 class _Difference:
@@ -112,7 +117,8 @@ def check(ctx: Context) -> None:
         _check_metrics(ctx, replicas, single)
         return
     difference = _difference(ctx, replicas, single, step)
-    if _same_update(ctx, difference.actual, difference.expected):  # by parts, where statistics are per replica
+    if same_update(ctx, difference.actual, difference.expected):  # by parts, where statistics are per replica
+        _check_mixes(ctx, single)
         _check_logged_loss(ctx, replicas, [difference.parts_loss])
         return
     _check_factor(ctx, difference)  # a factor is a factor, whatever else the step does
@@ -131,7 +137,7 @@ def _difference(ctx: Context, replicas: TrainRun, single: TrainRun, step: int) -
         return _Difference(step, count, update_of(replicas, step), update_of(single, step), before)
     parts = part_runs(ctx)
     actual, mean = update_of(replicas, 1), mean_update(parts)
-    scale = 1 if _same_update(ctx, actual, mean) else scale_of_parts(update_of(single, 1), mean, count)
+    scale = 1 if same_update(ctx, actual, mean) else scale_of_parts(update_of(single, 1), mean, count)
     whole, part = _mean_loss(single.logs[0]), float(np.mean([_mean_loss(run.logs[0]) for run in parts]))
     logged = scale if part and abs(whole / part) > np.sqrt(count) else 1
     return _Difference(
@@ -147,6 +153,22 @@ def _difference(ctx: Context, replicas: TrainRun, single: TrainRun, step: int) -
 
 def _has_batch_statistics(ctx: Context, single: TrainRun) -> bool:
     return bool(ctx.trait("batch_statistics")) or keeps_batch_statistics(single)
+
+
+def _check_mixes(ctx: Context, single: TrainRun) -> None:
+    """Raise when the step is declared to mix the examples of a batch, and only weighs them by a count."""
+    if keeps_batch_statistics(single):
+        return
+    shares, mixes = mixing(ctx)
+    if not mixes:
+        cause, fix = NORMALISER
+        raise Violation(
+            "the trait 'batch_statistics' is declared, and the step does not mix the examples of a batch: on one "
+            f"replica its update is that of the two halves with the factors {shares[0]:.3g} and {shares[1]:.3g}, and "
+            "on two replicas each half has the factor 0.5",
+            cause=cause,
+            fix=f"{fix} And take the declaration back.",
+        )
 
 
 def _first_different_step(ctx: Context, replicas: TrainRun, single: TrainRun) -> int | None:
@@ -169,7 +191,7 @@ def _check_factor(ctx: Context, difference: _Difference) -> None:
     factor = common_factor(here.actual, here.expected, tolerance=ctx.tolerance("factor"), weights=here.before)
     if factor is None or np.isclose(factor, 1.0, rtol=ctx.tolerance("factor").relative):
         return
-    cause, fix = _cause_of_factor(factor, here.replicas)
+    cause, fix = cause_of_factor(factor, here.replicas)
     raise Violation(
         f"at step {here.step} the update on {here.replicas} replicas is {factor:.3g} times {here.reference}, in every "
         "weight",
@@ -189,79 +211,13 @@ def _raise_difference(ctx: Context, difference: _Difference) -> None:
         )
     still = {name: np.zeros_like(value) for name, value in here.expected.items()}
     names = differing(here.actual, here.expected, still, tolerance=ctx.tolerance("updates"))
-    cause, fix = _cause_of_difference(ctx, difference, names)
+    cause, fix = cause_of_difference(ctx, here.actual, here.expected, here.before, names, first=here.step == 1)
+    nearest = projection(here.actual, here.expected)
     raise Violation(
         f"at step {here.step} the update on {here.replicas} replicas is not {here.reference}, nor a multiple of it: "
-        f"{describe_changes(here.expected, here.actual, names)}",
+        f"{describe_changes(here.expected, here.actual, names)}; the nearest multiple is {nearest:.4g} times it",
         cause=cause,
         fix=fix,
-    )
-
-
-def _cause_of_factor(factor: float, replicas: int) -> tuple[str, str]:
-    near = ((float(replicas), 0), (1.0 / replicas, 1), (float(replicas**2), 2), (1.0 / replicas**2, 3))
-    which = next((index for value, index in near if np.isclose(factor, value, rtol=0.05)), None)
-    if which == 0:
-        return (
-            "the loss is not divided by num_replicas_in_sync, and the optimizer sums gradients over replicas",
-            _DIVIDE,
-        )
-    if which == 1:
-        cause = (
-            "the loss is divided twice (by the global batch size and by num_replicas_in_sync), or the gradients are "
-            "averaged over replicas although the loss was divided"
-        )
-        return cause, _DIVIDE
-    if which == 2:
-        return "the gradients are summed over replicas twice, and the loss is not divided", _DIVIDE
-    if which == 3:
-        return "the loss is divided by num_replicas_in_sync more than twice", _DIVIDE
-    return (
-        "a constant that depends on the batch size or the number of replicas multiplies the loss",
-        (
-            "Let the objective depend on the replica's examples and on num_replicas_in_sync alone: their mean "
-            "divided by the number of replicas."
-        ),
-    )
-
-
-def _cause_of_difference(ctx: Context, difference: _Difference, names: list[str]) -> tuple[str, str]:
-    """Try the causes that leave a trace: decay counted per replica, and a mean of means."""
-    here = difference
-    excess = {name: here.actual[name] - here.expected[name] for name in names}
-    weights = {name: here.before[name] for name in names}
-    if common_factor(excess, weights, tolerance=ctx.tolerance("factor"), weights=here.before) is not None:
-        return (
-            "the regularisation losses are counted once per replica: the excess is proportional to the weights",
-            "Add the sum of `aux_losses` to the loss before the whole is divided by num_replicas_in_sync.",
-        )
-    if here.step == 1 and _same_update(ctx, here.actual, mean_update(part_runs(ctx))):
-        return (
-            (
-                "a mean of means: the update is exactly the mean of what each replica does alone, so that a normaliser "
-                "(a count of valid pixels, positives or weights) is counted per replica and differs between them; or "
-                "the step depends on which examples share a batch"
-            ),
-            (
-                "Divide by the count over all replicas: `tf.distribute.get_replica_context().all_reduce('sum', count)` "
-                "and not by num_replicas_in_sync as well. If a replica is meant to mix its examples, declare "
-                "the trait 'batch_statistics'."
-            ),
-        )
-    return (
-        (
-            "the step does something to each replica's own gradients or examples before they are summed: clips or "
-            "normalises them, weighs them with a count of the replica, or depends on the position in the batch"
-        ),
-        "Make the gradients a sum over examples divided by a global count, and clip after the sum over replicas.",
-    )
-
-
-def _same_update(ctx: Context, actual: Arrays, expected: Arrays) -> bool:
-    """Whether two updates of the first step agree."""
-    still, tolerance = {name: np.zeros_like(value) for name, value in expected.items()}, ctx.tolerance("updates")
-    return not differing(actual, expected, still, tolerance=tolerance) or not differing(
-        actual, expected, still, tolerance=tolerance, noise=rounding_noise(ctx)[1]
     )
 
 
@@ -273,16 +229,12 @@ def _check_logged_loss(ctx: Context, replicas: TrainRun, expected: list[float]) 
             continue
         count = len(logs)
         ratio = logged / reference if reference else float("nan")
-        divided = np.isclose(ratio, 1.0 / count, rtol=0.05)
+        cause, fix = cause_of_logged_loss(ratio, count)
         raise Violation(
             f"the weights agree, and at step {step} the logged loss, averaged over {count} replicas, is "
             f"{logged:.6g} where one replica logs {reference:.6g}, a factor of {ratio:.3g}",
-            cause=(
-                "the logs hold the objective, which is divided by the number of replicas or the global batch size"
-                if divided
-                else "the logged loss is a sum over replicas, or is scaled by a count of the replica"
-            ),
-            fix='Return the mean loss of the replica, before any division by replicas: `return {"loss": loss}`.',
+            cause=cause,
+            fix=fix,
         )
 
 
@@ -352,6 +304,25 @@ class _CountedPerReplica(SoundTask):
         return tf.math.divide_no_nan(tf.reduce_sum(losses * valid), tf.reduce_sum(valid))
 
 
+class _WeighsClasses(SoundTask):
+    """Gives each class the same weight, by its frequency in this replica's part."""
+
+    def build_losses(self, labels: Any, model_outputs: Any, aux_losses: Any = None) -> Any:
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=model_outputs)
+        counts = tf.reduce_sum(tf.one_hot(labels, model_outputs.shape[-1]), axis=0)
+        return tf.reduce_mean(losses / tf.gather(counts, labels)) * 3.0
+
+
+class _SumsByHand(SoundTask):
+    """Sums the gradients over the replicas, and leaves it to the optimizer to do it again."""
+
+    def apply(self, optimizer: Any, gradients: Any, variables: Any) -> None:
+        context = tf.distribute.get_replica_context()
+        if context.num_replicas_in_sync > 1:
+            gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        super().apply(optimizer, gradients, variables)
+
+
 class _ClipsPerReplica(SoundTask):
     def apply(self, optimizer: Any, gradients: Any, variables: Any) -> None:
         clipped, _ = tf.clip_by_global_norm(gradients, 0.05)
@@ -361,6 +332,28 @@ class _ClipsPerReplica(SoundTask):
 class _LogsTheShare(SoundTask):
     def train_logs(self, loss: Any) -> dict[str, Any]:
         return {self.loss: self.replica_share(loss)}
+
+
+class _LogsTheSum(SoundTask):
+    """Logs the loss summed over the replicas."""
+
+    def train_logs(self, loss: Any) -> dict[str, Any]:
+        context = tf.distribute.get_replica_context()
+        several = context.num_replicas_in_sync > 1
+        return {self.loss: context.all_reduce(tf.distribute.ReduceOp.SUM, loss) if several else loss}
+
+
+class _LogsItsOwnMean(SoundTask):
+    """Trains on the mean over all examples, and logs the mean over this replica's examples of class 0."""
+
+    def build_losses(self, labels: Any, model_outputs: Any, aux_losses: Any = None) -> Any:
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=model_outputs)
+        valid = tf.cast(labels == 0, tf.float32)
+        self._logged = tf.math.divide_no_nan(tf.reduce_sum(losses * valid), tf.reduce_sum(valid))
+        return super().build_losses(labels, model_outputs, aux_losses)
+
+    def train_logs(self, loss: Any) -> dict[str, Any]:
+        return {self.loss: self._logged}
 
 
 class _CountsEachReplica(SoundTask):
@@ -377,9 +370,16 @@ MUTANTS = (
     Subject(_DividedTwice, name="loss divided twice"),
     Subject(lambda: _DecayPerReplica(weight_decay=0.01), name="regularisation counted per replica"),
     Subject(_CountedPerReplica, name="normaliser counted per replica"),
+    Subject(
+        _CountedPerReplica, traits={"batch_statistics": True}, name="normaliser counted per replica, declared as mixing"
+    ),
+    Subject(_WeighsClasses, name="examples weighed by a count of the replica"),
+    Subject(_SumsByHand, name="gradients summed by hand and by the optimizer"),
     Subject(_ClipsPerReplica, name="gradients clipped before the sum over replicas"),
     Subject(lambda: _NotDivided(batch_norm=True), name="batch norm, and loss not divided by the replicas"),
     Subject(_LogsTheShare, name="logs the divided loss"),
+    Subject(_LogsTheSum, name="logs the sum over replicas"),
+    Subject(_LogsItsOwnMean, name="logs a mean of means"),
     Subject(_CountsEachReplica, name="a metric counts each replica"),
 )
 TWIN = SOUND_TASK
