@@ -20,7 +20,14 @@ from assay.losses.detection import MaskrcnnLoss as MaskrcnnLoss
 from assay.losses.detection import RetinaNetLoss as RetinaNetLoss
 from assay.losses.detection import RpnBoxLoss as RpnBoxLoss
 from assay.losses.detection import RpnScoreLoss as RpnScoreLoss
+from assay.losses.detection import fastrcnn_box_loss as fastrcnn_box_loss
+from assay.losses.detection import fastrcnn_class_loss as fastrcnn_class_loss
+from assay.losses.detection import maskrcnn_loss as maskrcnn_loss
 from assay.losses.detection import multi_level_flatten as multi_level_flatten
+from assay.losses.detection import retinanet_components as retinanet_components
+from assay.losses.detection import retinanet_loss as retinanet_loss
+from assay.losses.detection import rpn_box_loss as rpn_box_loss
+from assay.losses.detection import rpn_score_loss as rpn_score_loss
 from assay.losses.focal import SigmoidFocalLoss as SigmoidFocalLoss
 from assay.losses.focal import SoftmaxFocalLoss as SoftmaxFocalLoss
 from assay.losses.focal import sigmoid_focal_loss as sigmoid_focal_loss
@@ -38,4 +45,5 @@ from assay.losses.representation import supervised_contrastive_loss as supervise
 from assay.losses.segmentation import MaskScoringLoss as MaskScoringLoss
 from assay.losses.segmentation import SegmentationLoss as SegmentationLoss
 from assay.losses.segmentation import mask_scores as mask_scores
+from assay.losses.segmentation import mask_scoring_loss as mask_scoring_loss
 from assay.losses.segmentation import segmentation_loss as segmentation_loss

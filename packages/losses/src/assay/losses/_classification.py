@@ -9,58 +9,16 @@ loss([2, 0], [[0.1, 0.2, 3.0], [2.0, -1.0, 0.5]], sample_weight=[1.0, 0.5])  # a
 """
 
 from collections.abc import Sequence
-from typing import Any
 
-import tensorflow as tf
 from assay.losses import _cross_entropy as functions
 from assay.losses._flavour import serialisable
-from assay.losses._labels import align_labels, as_predictions
+from assay.losses._function_loss import ClassifierLoss, optional_floats, optional_int
 from assay.losses._reduction import SUM_OVER_BATCH_SIZE
 from assay.losses._replicas import GLOBAL
-from assay.losses._weighted_loss import WeightedLoss
-
-
-class _ClassifierLoss(WeightedLoss):
-    """The options that softmax and sigmoid cross-entropy share."""
-
-    def __init__(
-        self,
-        *,
-        from_logits: bool,
-        label_smoothing: float,
-        class_weights: Sequence[float] | None,
-        ignore_label: int | None,
-        reduction: str | None,
-        normalisation: str,
-        name: str,
-    ) -> None:
-        super().__init__(reduction=reduction, normalisation=normalisation, name=name)
-        functions.check_label_smoothing(label_smoothing)
-        self.from_logits = bool(from_logits)
-        self.label_smoothing = float(label_smoothing)
-        self.class_weights = None if class_weights is None else tuple(float(weight) for weight in class_weights)
-        self.ignore_label = None if ignore_label is None else int(ignore_label)
-
-    def options(self) -> dict[str, Any]:
-        """The options as the plain function takes them."""
-        return {
-            "from_logits": self.from_logits,
-            "label_smoothing": self.label_smoothing,
-            "class_weights": None if self.class_weights is None else list(self.class_weights),
-            "ignore_label": self.ignore_label,
-        }
-
-    def element_shape(self, y_pred: Any) -> Any:
-        """Static shape `[batch, ...]` of the unreduced loss."""
-        return self.shape_without_classes(y_pred)
-
-    def get_config(self) -> dict[str, Any]:
-        """Every constructor argument, as JSON values."""
-        return {**super().get_config(), **self.options()}
 
 
 @serialisable
-class CrossEntropyLoss(_ClassifierLoss):
+class CrossEntropyLoss(ClassifierLoss):
     """Softmax cross-entropy for exclusive classes, from sparse ids, one-hot or soft labels.
 
     Which form labels have follows from their rank, see `softmax_cross_entropy` for the formula and the shapes. The
@@ -87,6 +45,8 @@ class CrossEntropyLoss(_ClassifierLoss):
         ValueError: If an option is out of range; on a call, if shapes do not fit.
     """
 
+    function = staticmethod(functions.softmax_cross_entropy)
+
     def __init__(
         self,
         *,
@@ -98,30 +58,20 @@ class CrossEntropyLoss(_ClassifierLoss):
         normalisation: str = GLOBAL,
         name: str = "cross_entropy_loss",
     ) -> None:
+        functions.check_label_smoothing(label_smoothing)
         super().__init__(
-            from_logits=from_logits,
-            label_smoothing=label_smoothing,
-            class_weights=class_weights,
-            ignore_label=ignore_label,
+            from_logits=bool(from_logits),
+            label_smoothing=float(label_smoothing),
+            class_weights=optional_floats(class_weights),
+            ignore_label=optional_int(ignore_label),
             reduction=reduction,
             normalisation=normalisation,
             name=name,
         )
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        """The unreduced, unweighted loss: `[batch, ...]`."""
-        return functions.softmax_cross_entropy(y_true, y_pred, **self.options())
-
-    def valid_elements(self, y_true: Any, y_pred: Any) -> Any:
-        """Elements whose sparse id is not `ignore_label`."""
-        if self.ignore_label is None:
-            return None
-        labels, sparse = align_labels(y_true, as_predictions(y_pred))
-        return tf.not_equal(labels, tf.cast(self.ignore_label, labels.dtype)) if sparse else None
-
 
 @serialisable
-class SigmoidCrossEntropyLoss(_ClassifierLoss):
+class SigmoidCrossEntropyLoss(ClassifierLoss):
     """Sigmoid cross-entropy, one binary decision per class, from one-hot, multi-label, soft or sparse labels.
 
     See `sigmoid_cross_entropy` for the formula and the shapes. The unreduced loss has shape `[batch, ...]`: the mean,
@@ -143,6 +93,9 @@ class SigmoidCrossEntropyLoss(_ClassifierLoss):
         ValueError: If an option is out of range; on a call, if shapes do not fit.
     """
 
+    function = staticmethod(functions.sigmoid_cross_entropy)
+    ignores_entries = True
+
     def __init__(
         self,
         *,
@@ -155,31 +108,15 @@ class SigmoidCrossEntropyLoss(_ClassifierLoss):
         normalisation: str = GLOBAL,
         name: str = "sigmoid_cross_entropy_loss",
     ) -> None:
+        functions.check_label_smoothing(label_smoothing)
+        functions.check_class_reduction(class_reduction)
         super().__init__(
-            from_logits=from_logits,
-            label_smoothing=label_smoothing,
-            class_weights=class_weights,
-            ignore_label=ignore_label,
+            from_logits=bool(from_logits),
+            label_smoothing=float(label_smoothing),
+            class_weights=optional_floats(class_weights),
+            ignore_label=optional_int(ignore_label),
+            class_reduction=class_reduction,
             reduction=reduction,
             normalisation=normalisation,
             name=name,
         )
-        functions.check_class_reduction(class_reduction)
-        self.class_reduction = class_reduction
-
-    def options(self) -> dict[str, Any]:
-        """The options as the plain function takes them."""
-        return {**super().options(), "class_reduction": self.class_reduction}
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        """The unreduced, unweighted loss: `[batch, ...]`."""
-        return functions.sigmoid_cross_entropy(y_true, y_pred, **self.options())
-
-    def valid_elements(self, y_true: Any, y_pred: Any) -> Any:
-        """Elements with at least one entry that is not `ignore_label`."""
-        if self.ignore_label is None:
-            return None
-        predictions = as_predictions(y_pred)
-        labels, sparse = align_labels(y_true, predictions)
-        kept = functions.kept_entries(labels, predictions, sparse=sparse, ignore_label=self.ignore_label)
-        return tf.reduce_any(kept, axis=-1)

@@ -1,5 +1,6 @@
 """Class labels in their two forms, sparse ids and one value per class, told apart by rank and never broadcast."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -67,6 +68,24 @@ def align_labels(labels: Any, predictions: Any) -> tuple[Any, bool]:
         sizes = tf.shape(predictions)[:-1] if sparse else tf.shape(predictions)
         tf.debugging.assert_equal(tf.shape(labels), sizes, "The labels do not fit the predictions.")
     return (_as_ids(labels), True) if sparse else (labels, False)
+
+
+def require_keys(owner: str, side: Any, keys: Sequence[str]) -> None:
+    """Refuse labels or outputs that are no mapping, or lack a key.
+
+    Args:
+        owner: What needs them, to begin the error with.
+        side: Labels or outputs as they were given.
+        keys: What must be there.
+
+    Raises:
+        ValueError: If they are no mapping or a key is missing.
+    """
+    if not isinstance(side, Mapping):
+        raise ValueError(f"{owner} needs a mapping with {', '.join(keys)}. Received {type(side).__name__}.")
+    missing = [key for key in keys if side.get(key) is None]
+    if missing:
+        raise ValueError(f"{owner} needs {', '.join(missing)}. Received only {', '.join(map(str, sorted(side)))}.")
 
 
 def _as_ids(labels: Any) -> Any:

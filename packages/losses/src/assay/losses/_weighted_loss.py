@@ -96,19 +96,6 @@ class WeightedLoss(FlavourLoss):
         """Static shape of the unreduced loss; by default that of the predictions without their last axis."""
         return y_pred.shape[:-1]
 
-    def shape_without_classes(self, y_pred: Any) -> Any:
-        """The shape `[batch, ...]` of predictions `[batch, ..., num_classes]`.
-
-        Raises:
-            ValueError: If an axis is missing.
-        """
-        if y_pred.shape.rank is not None and y_pred.shape.rank < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs predictions of shape [batch, ..., num_classes]. Received shape "
-                f"{y_pred.shape}: the axis of the batch or that of the classes is missing."
-            )
-        return y_pred.shape[:-1]
-
     def valid_elements(self, y_true: Any, y_pred: Any) -> Any:
         """Boolean mask `[batch, ...]` of the elements that the normaliser counts, or None for all of them."""
         del y_true, y_pred

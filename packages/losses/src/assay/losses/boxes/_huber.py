@@ -11,9 +11,9 @@ from typing import Any
 
 import tensorflow as tf
 from assay.losses._flavour import serialisable
+from assay.losses._function_loss import FunctionLoss
 from assay.losses._reduction import SUM_OVER_BATCH_SIZE
 from assay.losses._replicas import GLOBAL
-from assay.losses._weighted_loss import WeightedLoss
 from assay.losses.boxes._coordinates import aligned_boxes
 
 COORDINATE_REDUCTIONS = ("mean", "sum")
@@ -44,11 +44,7 @@ def box_huber_loss(targets: Any, predictions: Any, *, delta: float = 0.1, coordi
         Girshick, "Fast R-CNN" (smooth L1 is this divided by delta), 2015.
     """
     check_delta(delta)
-    if coordinate_reduction not in COORDINATE_REDUCTIONS:
-        raise ValueError(
-            f"`coordinate_reduction` must be one of {', '.join(COORDINATE_REDUCTIONS)}. "
-            f"Received: {coordinate_reduction!r}."
-        )
+    check_coordinate_reduction(coordinate_reduction)
     targets, predictions = aligned_boxes(targets, predictions)
     entries = huber(targets, predictions, delta)
     reduce = tf.reduce_mean if coordinate_reduction == "mean" else tf.reduce_sum
@@ -68,8 +64,17 @@ def check_delta(delta: float) -> None:
         raise ValueError(f"`delta` must be above 0. Received: {delta!r}.")
 
 
+def check_coordinate_reduction(coordinate_reduction: str) -> None:
+    """Refuse a reduction of the coordinates that is neither `mean` nor `sum`."""
+    if coordinate_reduction not in COORDINATE_REDUCTIONS:
+        raise ValueError(
+            f"`coordinate_reduction` must be one of {', '.join(COORDINATE_REDUCTIONS)}. "
+            f"Received: {coordinate_reduction!r}."
+        )
+
+
 @serialisable
-class BoxHuberLoss(WeightedLoss):
+class BoxHuberLoss(FunctionLoss):
     """Huber loss of box regression targets; see `box_huber_loss` for the formula and the shapes.
 
     The unreduced loss has shape `[batch, ...]`, one value per box. Give boxes that are not positive a `sample_weight`
@@ -89,6 +94,8 @@ class BoxHuberLoss(WeightedLoss):
         ValueError: If an option is out of range; on a call, if shapes do not fit.
     """
 
+    function = staticmethod(box_huber_loss)
+
     def __init__(
         self,
         *,
@@ -98,17 +105,12 @@ class BoxHuberLoss(WeightedLoss):
         normalisation: str = GLOBAL,
         name: str = "box_huber_loss",
     ) -> None:
-        super().__init__(reduction=reduction, normalisation=normalisation, name=name)
         check_delta(delta)
-        if coordinate_reduction not in COORDINATE_REDUCTIONS:
-            raise ValueError(f"`coordinate_reduction` must be mean or sum. Received: {coordinate_reduction!r}.")
-        self.delta = float(delta)
-        self.coordinate_reduction = coordinate_reduction
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        """The unreduced, unweighted loss: `[batch, ...]`."""
-        return box_huber_loss(y_true, y_pred, delta=self.delta, coordinate_reduction=self.coordinate_reduction)
-
-    def get_config(self) -> dict[str, Any]:
-        """Every constructor argument, as JSON values."""
-        return {**super().get_config(), "delta": self.delta, "coordinate_reduction": self.coordinate_reduction}
+        check_coordinate_reduction(coordinate_reduction)
+        super().__init__(
+            delta=float(delta),
+            coordinate_reduction=coordinate_reduction,
+            reduction=reduction,
+            normalisation=normalisation,
+            name=name,
+        )

@@ -9,24 +9,24 @@ loss(boxes, anchors, sample_weight=[[1.0, 0.0]])  # the second anchor has no obj
 ```
 """
 
-from collections.abc import Callable
-from typing import Any
-
 from assay.losses._flavour import serialisable
+from assay.losses._function_loss import FunctionLoss
 from assay.losses._reduction import SUM_OVER_BATCH_SIZE
 from assay.losses._replicas import GLOBAL
-from assay.losses._weighted_loss import WeightedLoss
 from assay.losses.boxes import _overlap
 
 
-class _OverlapLoss(WeightedLoss):
-    """What the overlap losses share: one value per pair of boxes from a plain function."""
+class _OverlapLoss(FunctionLoss):
+    """What the overlap losses share: a plain function without options; its name is the default name of the loss."""
 
-    function: Callable[[Any, Any], Any]
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        """The unreduced, unweighted loss: `[batch, ...]`."""
-        return type(self).function(y_true, y_pred)
+    def __init__(
+        self,
+        *,
+        reduction: str | None = SUM_OVER_BATCH_SIZE,
+        normalisation: str = GLOBAL,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(reduction=reduction, normalisation=normalisation, name=name or type(self).function.__name__)
 
 
 @serialisable
@@ -39,19 +39,10 @@ class IoULoss(_OverlapLoss):
     Args:
         reduction: "sum_over_batch_size", "mean_with_sample_weight", "sum" or "none".
         normalisation: "global" adds the weights up over all replicas, "replica" on each alone.
-        name: Name of the loss.
+        name: Name of the loss; None for that of the function.
     """
 
     function = staticmethod(_overlap.iou_loss)
-
-    def __init__(
-        self,
-        *,
-        reduction: str | None = SUM_OVER_BATCH_SIZE,
-        normalisation: str = GLOBAL,
-        name: str = "iou_loss",
-    ) -> None:
-        super().__init__(reduction=reduction, normalisation=normalisation, name=name)
 
 
 @serialisable
@@ -61,19 +52,10 @@ class GIoULoss(_OverlapLoss):
     Args:
         reduction: "sum_over_batch_size", "mean_with_sample_weight", "sum" or "none".
         normalisation: "global" adds the weights up over all replicas, "replica" on each alone.
-        name: Name of the loss.
+        name: Name of the loss; None for that of the function.
     """
 
     function = staticmethod(_overlap.giou_loss)
-
-    def __init__(
-        self,
-        *,
-        reduction: str | None = SUM_OVER_BATCH_SIZE,
-        normalisation: str = GLOBAL,
-        name: str = "giou_loss",
-    ) -> None:
-        super().__init__(reduction=reduction, normalisation=normalisation, name=name)
 
 
 @serialisable
@@ -83,19 +65,10 @@ class DIoULoss(_OverlapLoss):
     Args:
         reduction: "sum_over_batch_size", "mean_with_sample_weight", "sum" or "none".
         normalisation: "global" adds the weights up over all replicas, "replica" on each alone.
-        name: Name of the loss.
+        name: Name of the loss; None for that of the function.
     """
 
     function = staticmethod(_overlap.diou_loss)
-
-    def __init__(
-        self,
-        *,
-        reduction: str | None = SUM_OVER_BATCH_SIZE,
-        normalisation: str = GLOBAL,
-        name: str = "diou_loss",
-    ) -> None:
-        super().__init__(reduction=reduction, normalisation=normalisation, name=name)
 
 
 @serialisable
@@ -105,16 +78,7 @@ class CIoULoss(_OverlapLoss):
     Args:
         reduction: "sum_over_batch_size", "mean_with_sample_weight", "sum" or "none".
         normalisation: "global" adds the weights up over all replicas, "replica" on each alone.
-        name: Name of the loss.
+        name: Name of the loss; None for that of the function.
     """
 
     function = staticmethod(_overlap.ciou_loss)
-
-    def __init__(
-        self,
-        *,
-        reduction: str | None = SUM_OVER_BATCH_SIZE,
-        normalisation: str = GLOBAL,
-        name: str = "ciou_loss",
-    ) -> None:
-        super().__init__(reduction=reduction, normalisation=normalisation, name=name)

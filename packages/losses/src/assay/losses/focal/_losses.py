@@ -9,21 +9,18 @@ loss([[2, -1]], [[[0.1, 0.2, 3.0], [-2.0, -1.0, 0.5]]])  # two anchors, the seco
 """
 
 from collections.abc import Sequence
-from typing import Any
 
-import tensorflow as tf
-from assay.losses._cross_entropy import check_class_reduction, check_label_smoothing, kept_entries
+from assay.losses._cross_entropy import check_class_reduction, check_label_smoothing
 from assay.losses._flavour import serialisable
-from assay.losses._labels import align_labels, as_predictions
+from assay.losses._function_loss import ClassifierLoss, optional_int
 from assay.losses._reduction import SUM_OVER_BATCH_SIZE
 from assay.losses._replicas import GLOBAL
-from assay.losses._weighted_loss import WeightedLoss
 from assay.losses.focal import _sigmoid, _softmax
 from assay.losses.focal._options import check_alpha, check_gamma
 
 
 @serialisable
-class SigmoidFocalLoss(WeightedLoss):
+class SigmoidFocalLoss(ClassifierLoss):
     """Focal loss of one sigmoid per class (Lin et al., 2017), as RetinaNet uses it.
 
     See `sigmoid_focal_loss` for the formula, the shapes and the labels. The unreduced loss has shape `[batch, ...]`:
@@ -50,6 +47,9 @@ class SigmoidFocalLoss(WeightedLoss):
         ValueError: If an option is out of range; on a call, if shapes do not fit.
     """
 
+    function = staticmethod(_sigmoid.sigmoid_focal_loss)
+    ignores_entries = True
+
     def __init__(
         self,
         *,
@@ -64,57 +64,26 @@ class SigmoidFocalLoss(WeightedLoss):
         normalisation: str = GLOBAL,
         name: str = "sigmoid_focal_loss",
     ) -> None:
-        super().__init__(reduction=reduction, normalisation=normalisation, name=name)
         check_alpha(alpha)
         check_gamma(gamma)
         check_label_smoothing(label_smoothing)
         check_class_reduction(class_reduction)
-        self.alpha = None if alpha is None else float(alpha)
-        self.gamma = float(gamma)
-        self.from_logits = bool(from_logits)
-        self.label_smoothing = float(label_smoothing)
-        self.ignore_label = None if ignore_label is None else int(ignore_label)
-        self.background_label = None if background_label is None else int(background_label)
-        self.class_reduction = class_reduction
-
-    def options(self) -> dict[str, Any]:
-        """The options as the plain function takes them."""
-        return {
-            "alpha": self.alpha,
-            "gamma": self.gamma,
-            "from_logits": self.from_logits,
-            "label_smoothing": self.label_smoothing,
-            "ignore_label": self.ignore_label,
-            "background_label": self.background_label,
-            "class_reduction": self.class_reduction,
-        }
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        """The unreduced, unweighted loss: `[batch, ...]`."""
-        return _sigmoid.sigmoid_focal_loss(y_true, y_pred, **self.options())
-
-    def element_shape(self, y_pred: Any) -> Any:
-        """Static shape `[batch, ...]` of the unreduced loss."""
-        return self.shape_without_classes(y_pred)
-
-    def valid_elements(self, y_true: Any, y_pred: Any) -> Any:
-        """Elements with at least one entry that is not `ignore_label`."""
-        if self.ignore_label is None:
-            return None
-        predictions = as_predictions(y_pred)
-        labels, sparse = align_labels(y_true, predictions)
-        if sparse:
-            return tf.not_equal(labels, tf.cast(self.ignore_label, labels.dtype))
-        kept = kept_entries(labels, predictions, sparse=False, ignore_label=self.ignore_label)
-        return tf.reduce_any(kept, axis=-1)
-
-    def get_config(self) -> dict[str, Any]:
-        """Every constructor argument, as JSON values."""
-        return {**super().get_config(), **self.options()}
+        super().__init__(
+            alpha=None if alpha is None else float(alpha),
+            gamma=float(gamma),
+            from_logits=bool(from_logits),
+            label_smoothing=float(label_smoothing),
+            ignore_label=optional_int(ignore_label),
+            background_label=optional_int(background_label),
+            class_reduction=class_reduction,
+            reduction=reduction,
+            normalisation=normalisation,
+            name=name,
+        )
 
 
 @serialisable
-class SoftmaxFocalLoss(WeightedLoss):
+class SoftmaxFocalLoss(ClassifierLoss):
     """Focal loss of a softmax over exclusive classes.
 
     See `softmax_focal_loss` for the formula, the shapes and the labels. The unreduced loss has shape `[batch, ...]`.
@@ -135,6 +104,8 @@ class SoftmaxFocalLoss(WeightedLoss):
         ValueError: If an option is out of range; on a call, if shapes do not fit.
     """
 
+    function = staticmethod(_softmax.softmax_focal_loss)
+
     def __init__(
         self,
         *,
@@ -147,40 +118,15 @@ class SoftmaxFocalLoss(WeightedLoss):
         normalisation: str = GLOBAL,
         name: str = "softmax_focal_loss",
     ) -> None:
-        super().__init__(reduction=reduction, normalisation=normalisation, name=name)
         check_gamma(gamma)
         check_label_smoothing(label_smoothing)
-        self.gamma = float(gamma)
-        self.alpha = alpha if alpha is None or isinstance(alpha, float | int) else [float(factor) for factor in alpha]
-        self.from_logits = bool(from_logits)
-        self.label_smoothing = float(label_smoothing)
-        self.ignore_label = None if ignore_label is None else int(ignore_label)
-
-    def options(self) -> dict[str, Any]:
-        """The options as the plain function takes them."""
-        return {
-            "gamma": self.gamma,
-            "alpha": self.alpha,
-            "from_logits": self.from_logits,
-            "label_smoothing": self.label_smoothing,
-            "ignore_label": self.ignore_label,
-        }
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        """The unreduced, unweighted loss: `[batch, ...]`."""
-        return _softmax.softmax_focal_loss(y_true, y_pred, **self.options())
-
-    def element_shape(self, y_pred: Any) -> Any:
-        """Static shape `[batch, ...]` of the unreduced loss."""
-        return self.shape_without_classes(y_pred)
-
-    def valid_elements(self, y_true: Any, y_pred: Any) -> Any:
-        """Elements whose sparse id is not `ignore_label`."""
-        if self.ignore_label is None:
-            return None
-        labels, sparse = align_labels(y_true, as_predictions(y_pred))
-        return tf.not_equal(labels, tf.cast(self.ignore_label, labels.dtype)) if sparse else None
-
-    def get_config(self) -> dict[str, Any]:
-        """Every constructor argument, as JSON values."""
-        return {**super().get_config(), **self.options()}
+        super().__init__(
+            gamma=float(gamma),
+            alpha=alpha if alpha is None or isinstance(alpha, float | int) else [float(factor) for factor in alpha],
+            from_logits=bool(from_logits),
+            label_smoothing=float(label_smoothing),
+            ignore_label=optional_int(ignore_label),
+            reduction=reduction,
+            normalisation=normalisation,
+            name=name,
+        )

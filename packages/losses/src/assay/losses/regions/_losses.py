@@ -14,43 +14,19 @@ from typing import Any
 
 import tensorflow as tf
 from assay.losses._flavour import serialisable
+from assay.losses._function_loss import FunctionLoss, optional_floats, optional_int
 from assay.losses._labels import align_labels, as_predictions
 from assay.losses._reduction import SUM_OVER_BATCH_SIZE
 from assay.losses._replicas import GLOBAL
-from assay.losses._weighted_loss import WeightedLoss
 from assay.losses.regions._lovasz import lovasz_softmax_loss
 from assay.losses.regions._masks import check_options
 from assay.losses.regions._overlap import check_smooth, check_tversky, dice_loss, tversky_loss
 
 
-class _RegionLoss(WeightedLoss):
+class _RegionLoss(FunctionLoss):
     """What the region losses share: one value per image, and images of ignored pixels only do not count."""
 
-    def __init__(
-        self,
-        *,
-        from_logits: bool,
-        classes: str,
-        class_weights: Sequence[float] | None,
-        ignore_label: int | None,
-        reduction: str | None,
-        normalisation: str,
-        name: str,
-    ) -> None:
-        super().__init__(reduction=reduction, normalisation=normalisation, name=name)
-        self.from_logits = bool(from_logits)
-        self.classes = classes
-        self.class_weights = None if class_weights is None else [float(weight) for weight in class_weights]
-        self.ignore_label = None if ignore_label is None else int(ignore_label)
-
-    def options(self) -> dict[str, Any]:
-        """The options as the plain function takes them."""
-        return {
-            "from_logits": self.from_logits,
-            "classes": self.classes,
-            "class_weights": self.class_weights,
-            "ignore_label": self.ignore_label,
-        }
+    ignore_label: int | None
 
     def element_shape(self, y_pred: Any) -> Any:
         """Static shape `[batch]` of the unreduced loss."""
@@ -65,10 +41,6 @@ class _RegionLoss(WeightedLoss):
             return None
         kept = tf.not_equal(labels, tf.cast(self.ignore_label, labels.dtype))
         return tf.reduce_any(kept, axis=list(range(1, labels.shape.rank)))
-
-    def get_config(self) -> dict[str, Any]:
-        """Every constructor argument, as JSON values."""
-        return {**super().get_config(), **self.options()}
 
 
 @serialisable
@@ -95,6 +67,8 @@ class DiceLoss(_RegionLoss):
         ValueError: If an option is out of range; on a call, if shapes do not fit.
     """
 
+    function = staticmethod(dice_loss)
+
     def __init__(
         self,
         *,
@@ -109,29 +83,20 @@ class DiceLoss(_RegionLoss):
         normalisation: str = GLOBAL,
         name: str = "dice_loss",
     ) -> None:
+        check_options(activation, classes)
+        check_smooth(smooth)
         super().__init__(
-            from_logits=from_logits,
+            smooth=float(smooth),
+            squared=bool(squared),
+            activation=activation,
+            from_logits=bool(from_logits),
             classes=classes,
-            class_weights=class_weights,
-            ignore_label=ignore_label,
+            class_weights=optional_floats(class_weights),
+            ignore_label=optional_int(ignore_label),
             reduction=reduction,
             normalisation=normalisation,
             name=name,
         )
-        check_options(activation, classes)
-        check_smooth(smooth)
-        self.smooth = float(smooth)
-        self.squared = bool(squared)
-        self.activation = activation
-
-    def options(self) -> dict[str, Any]:
-        """The options as the plain function takes them."""
-        own = {"smooth": self.smooth, "squared": self.squared, "activation": self.activation}
-        return {**super().options(), **own}
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        """The unreduced, unweighted loss: `[batch]`."""
-        return dice_loss(y_true, y_pred, **self.options())
 
 
 @serialisable
@@ -155,6 +120,8 @@ class TverskyLoss(_RegionLoss):
         ValueError: If an option is out of range; on a call, if shapes do not fit.
     """
 
+    function = staticmethod(tversky_loss)
+
     def __init__(
         self,
         *,
@@ -170,31 +137,22 @@ class TverskyLoss(_RegionLoss):
         normalisation: str = GLOBAL,
         name: str = "tversky_loss",
     ) -> None:
+        check_options(activation, classes)
+        check_smooth(smooth)
+        check_tversky(alpha, beta)
         super().__init__(
-            from_logits=from_logits,
+            alpha=float(alpha),
+            beta=float(beta),
+            smooth=float(smooth),
+            activation=activation,
+            from_logits=bool(from_logits),
             classes=classes,
-            class_weights=class_weights,
-            ignore_label=ignore_label,
+            class_weights=optional_floats(class_weights),
+            ignore_label=optional_int(ignore_label),
             reduction=reduction,
             normalisation=normalisation,
             name=name,
         )
-        check_options(activation, classes)
-        check_smooth(smooth)
-        check_tversky(alpha, beta)
-        self.alpha = float(alpha)
-        self.beta = float(beta)
-        self.smooth = float(smooth)
-        self.activation = activation
-
-    def options(self) -> dict[str, Any]:
-        """The options as the plain function takes them."""
-        own = {"alpha": self.alpha, "beta": self.beta, "smooth": self.smooth, "activation": self.activation}
-        return {**super().options(), **own}
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        """The unreduced, unweighted loss: `[batch]`."""
-        return tversky_loss(y_true, y_pred, **self.options())
 
 
 @serialisable
@@ -216,6 +174,8 @@ class LovaszSoftmaxLoss(_RegionLoss):
         ValueError: If an option is out of range; on a call, if shapes do not fit.
     """
 
+    function = staticmethod(lovasz_softmax_loss)
+
     def __init__(
         self,
         *,
@@ -227,17 +187,13 @@ class LovaszSoftmaxLoss(_RegionLoss):
         normalisation: str = GLOBAL,
         name: str = "lovasz_softmax_loss",
     ) -> None:
+        check_options("softmax", classes)
         super().__init__(
-            from_logits=from_logits,
+            from_logits=bool(from_logits),
             classes=classes,
-            class_weights=class_weights,
-            ignore_label=ignore_label,
+            class_weights=optional_floats(class_weights),
+            ignore_label=optional_int(ignore_label),
             reduction=reduction,
             normalisation=normalisation,
             name=name,
         )
-        check_options("softmax", classes)
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        """The unreduced, unweighted loss: `[batch]`."""
-        return lovasz_softmax_loss(y_true, y_pred, **self.options())

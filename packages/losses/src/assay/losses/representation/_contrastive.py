@@ -11,10 +11,10 @@ from typing import Any
 
 import tensorflow as tf
 from assay.losses._flavour import serialisable
+from assay.losses._function_loss import FunctionLoss
 from assay.losses._labels import as_predictions
 from assay.losses._reduction import SUM_OVER_BATCH_SIZE, align_weights, compute_dtype, hide
 from assay.losses._replicas import GLOBAL
-from assay.losses._weighted_loss import WeightedLoss
 from assay.losses.representation._distillation import check_temperature
 
 # Shorter embeddings than this are not scaled to length 1: their direction is rounding.
@@ -98,7 +98,7 @@ def _others(embeddings: Any, keep: Any) -> Any:
 
 
 @serialisable
-class SupervisedContrastiveLoss(WeightedLoss):
+class SupervisedContrastiveLoss(FunctionLoss):
     """Supervised contrastive loss; see `supervised_contrastive_loss` for the formula.
 
     `y_true` are class ids `[batch]`, `y_pred` embeddings `[batch, dimensions]` of any length: two views of an image are
@@ -120,6 +120,8 @@ class SupervisedContrastiveLoss(WeightedLoss):
         ValueError: If the temperature is not above 0; on a call, if shapes do not fit.
     """
 
+    function = staticmethod(supervised_contrastive_loss)
+
     def __init__(
         self,
         *,
@@ -128,9 +130,8 @@ class SupervisedContrastiveLoss(WeightedLoss):
         normalisation: str = GLOBAL,
         name: str = "supervised_contrastive_loss",
     ) -> None:
-        super().__init__(reduction=reduction, normalisation=normalisation, name=name)
         check_temperature(temperature)
-        self.temperature = float(temperature)
+        super().__init__(temperature=float(temperature), reduction=reduction, normalisation=normalisation, name=name)
 
     def masked(self, y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[Any, Any, Any, Any, Any]:
         """Weights come after the comparison: an example of weight 0 is left out of it only if it is not finite."""
@@ -145,16 +146,8 @@ class SupervisedContrastiveLoss(WeightedLoss):
 
     def values(self, y_true: Any, y_pred: Any, keep: Any) -> Any:
         """The unreduced loss among the examples that take part."""
-        return supervised_contrastive_loss(y_true, y_pred, temperature=self.temperature, keep=keep)
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        """The unreduced, unweighted loss: `[batch]`."""
-        return supervised_contrastive_loss(y_true, y_pred, temperature=self.temperature)
+        return supervised_contrastive_loss(y_true, y_pred, **self.options(), keep=keep)
 
     def valid_elements(self, y_true: Any, y_pred: Any) -> Any:
         """Anchors that have another example of their class."""
         return has_positive(y_true, y_pred)
-
-    def get_config(self) -> dict[str, Any]:
-        """Every constructor argument, as JSON values."""
-        return {**super().get_config(), "temperature": self.temperature}

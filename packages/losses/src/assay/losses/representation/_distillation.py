@@ -11,10 +11,10 @@ from typing import Any
 
 import tensorflow as tf
 from assay.losses._flavour import serialisable
+from assay.losses._function_loss import ClassifierLoss
 from assay.losses._labels import as_predictions
 from assay.losses._reduction import SUM_OVER_BATCH_SIZE, compute_dtype
 from assay.losses._replicas import GLOBAL
-from assay.losses._weighted_loss import WeightedLoss
 
 
 def distillation_loss(teacher_logits: Any, student_logits: Any, *, temperature: float = 1.0) -> Any:
@@ -64,7 +64,7 @@ def check_temperature(temperature: float) -> None:
 
 
 @serialisable
-class DistillationLoss(WeightedLoss):
+class DistillationLoss(ClassifierLoss):
     """Divergence from a teacher's softened distribution; see `distillation_loss` for the formula.
 
     `y_true` are the teacher's logits, `y_pred` the student's, both `[batch, ..., num_classes]`. The unreduced loss has
@@ -81,6 +81,8 @@ class DistillationLoss(WeightedLoss):
         ValueError: If the temperature is not above 0; on a call, if shapes differ.
     """
 
+    function = staticmethod(distillation_loss)
+
     def __init__(
         self,
         *,
@@ -89,18 +91,5 @@ class DistillationLoss(WeightedLoss):
         normalisation: str = GLOBAL,
         name: str = "distillation_loss",
     ) -> None:
-        super().__init__(reduction=reduction, normalisation=normalisation, name=name)
         check_temperature(temperature)
-        self.temperature = float(temperature)
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        """The unreduced, unweighted loss: `[batch, ...]`."""
-        return distillation_loss(y_true, y_pred, temperature=self.temperature)
-
-    def element_shape(self, y_pred: Any) -> Any:
-        """Static shape `[batch, ...]` of the unreduced loss."""
-        return self.shape_without_classes(y_pred)
-
-    def get_config(self) -> dict[str, Any]:
-        """Every constructor argument, as JSON values."""
-        return {**super().get_config(), "temperature": self.temperature}
+        super().__init__(temperature=float(temperature), reduction=reduction, normalisation=normalisation, name=name)

@@ -15,15 +15,15 @@ from typing import Any
 import tensorflow as tf
 from assay.losses._cross_entropy import check_label_smoothing
 from assay.losses._flavour import serialisable
+from assay.losses._function_loss import FunctionLoss, optional_floats, optional_int
 from assay.losses._reduction import SUM_OVER_BATCH_SIZE
 from assay.losses._replicas import GLOBAL
-from assay.losses._weighted_loss import WeightedLoss
-from assay.losses.segmentation._mining import mean_of_hardest
+from assay.losses.segmentation._mining import check_share
 from assay.losses.segmentation._pixels import fitted, segmentation_loss, valid_pixels
 
 
 @serialisable
-class SegmentationLoss(WeightedLoss):
+class SegmentationLoss(FunctionLoss):
     """Cross-entropy of every pixel of a label map.
 
     `y_true` is `[batch, height, width]` (or with a last axis of 1), or `[batch, height, width, layers]` when pixels
@@ -61,6 +61,11 @@ class SegmentationLoss(WeightedLoss):
         Long, Shelhamer, Darrell, "Fully Convolutional Networks for Semantic Segmentation", 2015.
     """
 
+    function = staticmethod(segmentation_loss)
+    ignore_label: int | None
+    top_k_percent_pixels: float
+    use_groundtruth_dimension: bool
+
     def __init__(
         self,
         *,
@@ -75,46 +80,29 @@ class SegmentationLoss(WeightedLoss):
         normalisation: str = GLOBAL,
         name: str = "segmentation_loss",
     ) -> None:
-        super().__init__(reduction=reduction, normalisation=normalisation, name=name)
         check_label_smoothing(label_smoothing)
-        if not 0.0 < top_k_percent_pixels <= 1.0:
-            raise ValueError(
-                f"`top_k_percent_pixels` is a fraction in (0, 1]; 0.2 is a fifth. Received: {top_k_percent_pixels!r}."
-            )
-        self.ignore_label = None if ignore_label is None else int(ignore_label)
-        self.class_weights = None if class_weights is None else [float(weight) for weight in class_weights]
-        self.label_smoothing = float(label_smoothing)
-        self.use_binary_cross_entropy = bool(use_binary_cross_entropy)
-        self.top_k_percent_pixels = float(top_k_percent_pixels)
-        self.use_groundtruth_dimension = bool(use_groundtruth_dimension)
-        self.gt_is_matting_map = bool(gt_is_matting_map)
+        check_share(top_k_percent_pixels, argument="top_k_percent_pixels")
+        super().__init__(
+            ignore_label=optional_int(ignore_label),
+            class_weights=optional_floats(class_weights),
+            label_smoothing=float(label_smoothing),
+            use_binary_cross_entropy=bool(use_binary_cross_entropy),
+            top_k_percent_pixels=float(top_k_percent_pixels),
+            use_groundtruth_dimension=bool(use_groundtruth_dimension),
+            gt_is_matting_map=bool(gt_is_matting_map),
+            reduction=reduction,
+            normalisation=normalisation,
+            name=name,
+        )
 
     @property
     def mines(self) -> bool:
         """Whether only the hardest pixels of an image count."""
         return self.top_k_percent_pixels < 1.0
 
-    def options(self) -> dict[str, Any]:
-        """The options as the plain function takes them."""
-        return {
-            "ignore_label": self.ignore_label,
-            "class_weights": self.class_weights,
-            "label_smoothing": self.label_smoothing,
-            "use_binary_cross_entropy": self.use_binary_cross_entropy,
-            "use_groundtruth_dimension": self.use_groundtruth_dimension,
-            "gt_is_matting_map": self.gt_is_matting_map,
-        }
-
     def prepare(self, y_true: Any, y_pred: Any) -> tuple[Any, Any]:
         """Labels `[batch, height, width, layers]` and logits of one size."""
         return fitted(y_true, y_pred, use_groundtruth_dimension=self.use_groundtruth_dimension)
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        """The unreduced, unweighted loss: `[batch, height, width]`, or `[batch]` when pixels are mined."""
-        values = segmentation_loss(y_true, y_pred, **self.options())
-        if not self.mines:
-            return values
-        return mean_of_hardest(values, valid_pixels(y_true, self.ignore_label), share=self.top_k_percent_pixels)
 
     def element_shape(self, y_pred: Any) -> Any:
         """Static shape of the unreduced loss."""
@@ -125,7 +113,3 @@ class SegmentationLoss(WeightedLoss):
         del y_pred
         valid = valid_pixels(y_true, self.ignore_label)
         return valid if valid is None or not self.mines else tf.reduce_any(valid, axis=[1, 2])
-
-    def get_config(self) -> dict[str, Any]:
-        """Every constructor argument, as JSON values."""
-        return {**super().get_config(), **self.options(), "top_k_percent_pixels": self.top_k_percent_pixels}

@@ -42,5 +42,15 @@ def mean_of_hardest(values: Any, candidates: Any, *, share: float) -> Any:
     return tf.math.divide_no_nan(tf.reduce_sum(weights * flat, axis=-1), kept)
 
 
+def check_share(share: float, *, argument: str) -> None:
+    """Refuse a share of the elements that is no fraction.
+
+    Raises:
+        ValueError: If it is not in (0, 1].
+    """
+    if not 0.0 < share <= 1.0:
+        raise ValueError(f"`{argument}` is a fraction in (0, 1]; 0.2 is a fifth. Received: {share!r}.")
+
+
 def _count(mask: Any, dtype: Any) -> Any:
     return tf.reduce_sum(tf.cast(mask, dtype), axis=-1, keepdims=True)

@@ -15,6 +15,7 @@ import tensorflow as tf
 from assay.losses._cross_entropy import sigmoid_cross_entropy, softmax_cross_entropy
 from assay.losses._labels import as_predictions
 from assay.losses._reduction import compute_dtype, hide
+from assay.losses.segmentation._mining import check_share, mean_of_hardest
 from assay.losses.segmentation._resizing import as_label_map, resize_labels, resize_logits
 
 
@@ -26,10 +27,19 @@ def segmentation_loss(
     class_weights: Sequence[float] | None = None,
     label_smoothing: float = 0.0,
     use_binary_cross_entropy: bool = False,
+    top_k_percent_pixels: float = 1.0,
     use_groundtruth_dimension: bool = True,
     gt_is_matting_map: bool = False,
 ) -> Any:
-    """Cross-entropy of every pixel; see `SegmentationLoss` for the options.
+    """Cross-entropy of every pixel, or the mean over the hardest pixels of every image.
+
+    With `m` kept pixels of an image and `cross_entropy` as in `softmax_cross_entropy` or `sigmoid_cross_entropy`:
+
+        value[pixel] = cross_entropy(pixel), 0 where it is ignored
+        value[image] = sum over its m hardest pixels of value[pixel] / m        with `top_k_percent_pixels` below 1
+        m = min(max(1, floor(top_k_percent_pixels * height * width)), pixels of the image that are not ignored)
+
+    See `SegmentationLoss` for what each option does.
 
     Args:
         labels: `[batch, height, width]`, or `[batch, height, width, layers]` with several ids a pixel.
@@ -38,35 +48,40 @@ def segmentation_loss(
         class_weights: One factor per class.
         label_smoothing: Share of the target spread evenly, in [0, 1].
         use_binary_cross_entropy: A sigmoid per class, and their mean, instead of a softmax.
+        top_k_percent_pixels: Share of an image's pixels that are kept, in (0, 1].
         use_groundtruth_dimension: Resize the logits to the labels (bilinear), or the labels to the logits (nearest).
         gt_is_matting_map: Whether labels are the share of the foreground, in [0, 1], of two classes.
 
     Returns:
         `[batch, height, width]` float32 (float64 for float64 logits), at the size of the labels, or of the logits when
         `use_groundtruth_dimension` is false. 0 where all layers of a pixel are ignored; NaN for an id out of range.
+        `[batch]` when pixels are mined.
 
     Raises:
         ValueError: If shapes or options do not fit.
+
+    References:
+        Long, Shelhamer, Darrell, "Fully Convolutional Networks for Semantic Segmentation", 2015.
+        Wu, Shen, van den Hengel, "Bridging Category-level and Instance-level Semantic Image Segmentation" (mining),
+        2016.
     """
+    check_share(top_k_percent_pixels, argument="top_k_percent_pixels")
     labels, logits = fitted(labels, logits, use_groundtruth_dimension=use_groundtruth_dimension)
     check_layers(labels, logits, binary=use_binary_cross_entropy, matting=gt_is_matting_map)
-    if gt_is_matting_map:
-        targets, keep = _matting_targets(labels, logits, ignore_label)
-    elif use_binary_cross_entropy:
-        targets, keep = _multi_hot(labels, logits, ignore_label)
+    shared: dict[str, Any] = {"class_weights": class_weights, "label_smoothing": label_smoothing}
+    if not (gt_is_matting_map or use_binary_cross_entropy):
+        values = softmax_cross_entropy(labels[..., 0], logits, ignore_label=ignore_label, **shared)
     else:
-        return softmax_cross_entropy(
-            labels[..., 0],
-            logits,
-            ignore_label=ignore_label,
-            class_weights=class_weights,
-            label_smoothing=label_smoothing,
-        )
-    if keep is not None:
-        logits, targets = hide(logits, keep), hide(targets, keep)
-    cross_entropy = sigmoid_cross_entropy if use_binary_cross_entropy else softmax_cross_entropy
-    values = cross_entropy(targets, logits, class_weights=class_weights, label_smoothing=label_smoothing)
-    return values if keep is None else hide(values, keep)
+        make_targets = _matting_targets if gt_is_matting_map else _multi_hot
+        targets, keep = make_targets(labels, logits, ignore_label)
+        if keep is not None:
+            logits, targets = hide(logits, keep), hide(targets, keep)
+        cross_entropy = sigmoid_cross_entropy if use_binary_cross_entropy else softmax_cross_entropy
+        values = cross_entropy(targets, logits, **shared)
+        values = values if keep is None else hide(values, keep)
+    if top_k_percent_pixels == 1.0:
+        return values
+    return mean_of_hardest(values, valid_pixels(labels, ignore_label), share=top_k_percent_pixels)
 
 
 def fitted(labels: Any, logits: Any, *, use_groundtruth_dimension: bool) -> tuple[Any, Any]:
