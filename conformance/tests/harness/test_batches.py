@@ -13,7 +13,7 @@ def context(subject):
 
 
 def rows(batches):
-    return [int(batch[1].shape[0]) for batch in batches]
+    return [int(tf.nest.flatten(batch)[-1].shape[0]) for batch in batches]
 
 
 def test_training_batches_have_the_tasks_own_size():

@@ -40,5 +40,4 @@ from assay.conformance.specimens.twins import ALL_SPECIMENS as ALL_SPECIMENS
 from assay.conformance.specimens.twins import BATCH_NORM_TASK as BATCH_NORM_TASK
 from assay.conformance.specimens.twins import CONFIGURED_TASK as CONFIGURED_TASK
 from assay.conformance.specimens.twins import DROPOUT_TASK as DROPOUT_TASK
-from assay.conformance.specimens.twins import NESTED_TASK as NESTED_TASK
 from assay.conformance.specimens.twins import SOUND_TASK as SOUND_TASK

@@ -27,8 +27,8 @@ class _DataConfig:
     seed: int | None = None
 
 
-class _ConfiguredTask(SoundTask):
-    """A sound Task that brings its own data configuration."""
+class _ConfiguredTask(NestedTask):
+    """A sound Task that brings its own data configuration, and batches of nested dicts."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -53,7 +53,7 @@ SOUND_TASK = Subject(SoundTask, kind=Kind.TASK, name="sound task")
 """Deterministic, without batch statistics: every comparison applies to it."""
 
 CONFIGURED_TASK = Subject(_frozen_and_regularised, kind=Kind.TASK, name="sound task, configured, frozen, regularised")
-"""Has a frozen data configuration, a frozen layer and a weight regulariser."""
+"""Has a frozen data configuration, a frozen layer, a weight regulariser, and nested batches with example weights."""
 
 BATCH_NORM_TASK = Subject(
     _with_batch_norm, kind=Kind.TASK, traits={"batch_statistics": True}, name="sound task, batch norm"
@@ -63,15 +63,11 @@ BATCH_NORM_TASK = Subject(
 DROPOUT_TASK = Subject(_with_dropout, kind=Kind.TASK, traits={"random_step": True}, name="sound task, dropout")
 """Draws random numbers in training, and none in validation."""
 
-NESTED_TASK = Subject(NestedTask, kind=Kind.TASK, name="sound task, nested batches")
-"""Its batches are nested dicts, with weights, which a step must leave as they are."""
-
 ALL_SPECIMENS = (
     SOUND_TASK,
     CONFIGURED_TASK,
     BATCH_NORM_TASK,
     DROPOUT_TASK,
-    NESTED_TASK,
     *HOST_SPECIMENS,
     *SUMMARY_SPECIMENS,
     *LOSS_SPECIMENS,

@@ -159,7 +159,7 @@ def _check_mixed(ctx: Context) -> None:
         logged = _logged(comparable_run(ctx))[0]
     except SubjectError as refused:
         raise NotApplicable(
-            f"The train step does not run under mixed_float16, which T105 is about: {refused}"
+            f"The train step raised {type(refused.original).__name__} under mixed_float16, of which T105 speaks."
         ) from None
     if not np.isfinite(plain) or ctx.tolerance("half loss").allows(logged, plain):
         return

@@ -18,7 +18,7 @@ from assay.conformance.harness import (
 )
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, Rule, Subject, SubjectError, Target, Violation
-from assay.conformance.specimens import NESTED_TASK
+from assay.conformance.specimens import CONFIGURED_TASK
 from assay.conformance.specimens.nested_task import NestedTask
 
 RULE = Rule(
@@ -152,4 +152,4 @@ MUTANTS = (
     Subject(_NormalisesInPlace, name="normalises in place"),
     Subject(_KeepsOutputs, name="keeps outputs in the batch"),
 )
-TWIN = NESTED_TASK
+TWIN = CONFIGURED_TASK

@@ -65,7 +65,9 @@ def _observe_in_float16(ctx: Context) -> Observation:
     try:
         return observe_training(ctx, precision=_FLOAT16, steps=1)
     except SubjectError as refused:  # T105 says whether it should run
-        raise NotApplicable(f"The train step does not run under the policy {_FLOAT16}: {refused}") from None
+        raise NotApplicable(
+            f"The train step raised {type(refused.original).__name__} under {_FLOAT16}, of which T105 speaks."
+        ) from None
 
 
 def _check_complete(ctx: Context, seen: Observation) -> None:
