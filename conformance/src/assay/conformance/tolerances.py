@@ -78,7 +78,9 @@ _TABLE: dict[tuple[str | None, str, Target | None], Tolerance] = {
     (_ANY, "replica statistics", _ANY): Tolerance(
         1e-5, 1e-6, "replicas round their own; a checkpoint holds the mean, and gives it to each"
     ),
-    ("T606", "answers", _ANY): Tolerance(1e-4, 1e-5, "the exported graph fuses and reorders; a wrong answer is far off"),
+    ("T606", "answers", _ANY): Tolerance(
+        1e-4, 1e-5, "the exported graph fuses and reorders; a wrong answer is far off"
+    ),
     ("T109", "aux factor", _ANY): Tolerance(1e-2, 1e-2, "a wrong factor is far off; rounding of the loss is 1e-6"),
     ("T109", "regulariser", _ANY): Tolerance(5e-2, 5e-2, "what is left of the difference of two float32 gradients"),
     ("T107", "graph loss", _ANY): Tolerance(1e-3, 1e-5, "dropout or batch statistics change a loss by far more"),
