@@ -43,7 +43,8 @@ class Segmentation:
         valid = tf.cast(tf.not_equal(labels["mask"], IGNORED), tf.float32)
         known = tf.where(tf.equal(labels["mask"], IGNORED), 0, labels["mask"])
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(known, model_outputs)
-        return self.normalise(tf.reduce_sum(losses * valid), valid)
+        loss = self.normalise(tf.reduce_sum(losses * valid), valid)
+        return loss + tf.add_n(aux_losses) if aux_losses else loss
 
     def normalise(self, total, valid):
         return total / tf.cast(tf.size(valid), tf.float32)
@@ -107,7 +108,8 @@ class CutsOutTheValidPixels(Segmentation):
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
             tf.boolean_mask(labels["mask"], valid), tf.boolean_mask(model_outputs, valid)
         )
-        return tf.reduce_sum(losses) / tf.cast(tf.size(valid), tf.float32)
+        loss = tf.reduce_sum(losses) / tf.cast(tf.size(valid), tf.float32)
+        return loss + tf.add_n(aux_losses) if aux_losses else loss
 
 
 class MeanOfBatchIoUs(Segmentation):

@@ -52,7 +52,11 @@ class Detection:
         held = self.targets(labels)
         scores = tf.nn.sigmoid_cross_entropy_with_logits(held, model_outputs["scores"][..., 0])
         offsets = tf.reduce_mean(tf.abs(model_outputs["offsets"] - 0.5), axis=-1) * held
-        return tf.reduce_sum(scores + offsets) / tf.cast(tf.shape(held)[0], tf.float32)
+        loss = self.normalise(tf.reduce_sum(scores + offsets), labels)
+        return loss + tf.add_n(aux_losses) if aux_losses else loss
+
+    def normalise(self, total, labels):
+        return total / tf.cast(tf.shape(labels["classes"])[0], tf.float32)
 
     def train_step(self, inputs, model, optimizer, metrics=None):
         images, labels = inputs
@@ -96,10 +100,8 @@ class ReturnsThreeLosses(Detection):
 class CountsItsObjects(Detection):
     """Divides by the objects of this replica."""
 
-    def build_losses(self, labels, model_outputs, aux_losses=None):
-        total = super().build_losses(labels, model_outputs, aux_losses)
-        images = tf.cast(tf.shape(labels["classes"])[0], tf.float32)
-        return total * images / tf.maximum(tf.reduce_sum(tf.cast(labels["classes"] >= 0, tf.float32)), 1.0)
+    def normalise(self, total, labels):
+        return total / tf.maximum(tf.reduce_sum(tf.cast(labels["classes"] >= 0, tf.float32)), 1.0)
 
 
 class KeepsWhatItSaw(Detection):
