@@ -6,6 +6,7 @@ import dataclasses
 import types
 from typing import Any
 
+from assay.conformance.lazy import tf
 from assay.conformance.model.kinds import Kind
 from assay.conformance.model.subject import Subject
 from assay.conformance.specimens.host_twins import HOST_SPECIMENS
@@ -28,13 +29,22 @@ class _DataConfig:
 
 
 class _ConfiguredTask(NestedTask):
-    """A sound Task that brings its own data configuration, and batches of nested dicts."""
+    """A sound Task that brings its own configuration, loads a checkpoint when told to, and has nested batches."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.task_config = types.SimpleNamespace(
-            train_data=_DataConfig(is_training=True), validation_data=_DataConfig(is_training=False)
+            init_checkpoint="",
+            init_checkpoint_modules="all",
+            train_data=_DataConfig(is_training=True),
+            validation_data=_DataConfig(is_training=False),
         )
+
+    def initialize(self, model: Any) -> None:
+        """Load the whole model from `init_checkpoint` when there is one, or raise."""
+        if self.task_config.init_checkpoint:
+            status = tf.train.Checkpoint(model=model).read(self.task_config.init_checkpoint)
+            status.expect_partial().assert_existing_objects_matched()
 
 
 def _frozen_and_regularised() -> SoundTask:

@@ -1,0 +1,25 @@
+"""The harness of the rules about persistence: checkpoints, runs that go on in a new process, exports."""
+
+from assay.conformance.harness.persistence.causes import HiddenState as HiddenState
+from assay.conformance.harness.persistence.causes import hidden_state as hidden_state
+from assay.conformance.harness.persistence.checkpoints import checkpoint_of as checkpoint_of
+from assay.conformance.harness.persistence.checkpoints import keys_of as keys_of
+from assay.conformance.harness.persistence.checkpoints import read as read
+from assay.conformance.harness.persistence.checkpoints import renamed as renamed
+from assay.conformance.harness.persistence.checkpoints import write as write
+from assay.conformance.harness.persistence.exporting import Export as Export
+from assay.conformance.harness.persistence.exporting import answers_in_new_process as answers_in_new_process
+from assay.conformance.harness.persistence.exporting import export as export
+from assay.conformance.harness.persistence.looping import TracedLoop as TracedLoop
+from assay.conformance.harness.persistence.new_process import run_in_new_process as run_in_new_process
+from assay.conformance.harness.persistence.poisoning import logged_loss as logged_loss
+from assay.conformance.harness.persistence.poisoning import poison_weights as poison_weights
+from assay.conformance.harness.persistence.poisoning import poisoned_batch as poisoned_batch
+from assay.conformance.harness.persistence.poisoning import poisoned_variables as poisoned_variables
+from assay.conformance.harness.persistence.resuming import SAVED_AT as SAVED_AT
+from assay.conformance.harness.persistence.resuming import STEPS as STEPS
+from assay.conformance.harness.persistence.resuming import ResumedRun as ResumedRun
+from assay.conformance.harness.persistence.resuming import SavedRun as SavedRun
+from assay.conformance.harness.persistence.resuming import differing_steps as differing_steps
+from assay.conformance.harness.persistence.resuming import resumed_run as resumed_run
+from assay.conformance.harness.persistence.resuming import saved_run as saved_run

@@ -1,0 +1,96 @@
+"""What a train step depends on beside its batch and the variables of the checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from typing import Any
+
+import numpy as np
+from assay.conformance.context import Context
+from assay.conformance.harness.batches import first_batch
+from assay.conformance.harness.build import Build, build_task
+from assay.conformance.harness.calls import calling
+from assay.conformance.harness.optimizers import optimizer_variables
+from assay.conformance.harness.persistence.checkpoints import random_states
+from assay.conformance.harness.persistence.operations import host_operations, random_operations
+from assay.conformance.harness.snapshots import model_variables
+from assay.conformance.harness.values import as_numpy
+from assay.conformance.model.vocabulary import Mode
+
+MOMENTUM = 0.9
+
+
+@dataclasses.dataclass(frozen=True)
+class HiddenState:
+    """What a traced train step reads and no checkpoint holds.
+
+    Attributes:
+      random: Its operations that draw from TensorFlow's stateful generator.
+      variables: The variables that it changes and that are neither the model's, the optimizer's nor a metric's.
+      host: Its operations that call Python.
+    """
+
+    random: tuple[str, ...]
+    variables: tuple[str, ...]
+    host: tuple[str, ...]
+
+
+def hidden_state(ctx: Context) -> HiddenState:
+    """Trace a train step, run it once and look at what it depends on; shared.
+
+    Raises:
+      SubjectError: If the step raises.
+    """
+
+    def look() -> HiddenState:
+        import tensorflow as tf
+
+        build = build_task(ctx, mode=Mode.GRAPH, momentum=MOMENTUM)
+
+        @tf.function
+        def step(batch: Any) -> None:
+            build.task.train_step(batch, build.model, build.optimizer, metrics=list(build.train_metrics))
+
+        batch = first_batch(ctx)
+        with build.placed(), calling("train_step, traced"):
+            graph = step.get_concrete_function(batch).graph
+            lost = _variables_beside_the_checkpoint(build, graph)
+            before = [as_numpy(variable) for variable in lost]
+            step(batch)
+        moved = [
+            _attribute_with(build.task, variable) or variable.name.partition(":")[0]
+            for variable, value in zip(lost, before, strict=True)
+            if not np.array_equal(as_numpy(variable), value)
+        ]
+        return HiddenState(tuple(random_operations(graph)), tuple(moved), tuple(host_operations(graph)))
+
+    return ctx.share("hidden state of the train step", look)
+
+
+def _variables_beside_the_checkpoint(build: Build, graph: Any) -> list[Any]:
+    items = dict(getattr(build.model, "checkpoint_items", None) or {}).values()
+    known = itertools.chain(
+        model_variables(build.model),
+        optimizer_variables(build.optimizer),
+        random_states(build.model),
+        *(getattr(metric, "variables", ()) for metric in build.train_metrics),
+        *(getattr(item, "variables", ()) for item in items),
+    )
+    ids = {id(part) for variable in known for part in (variable, getattr(variable, "value", None))}
+    return [variable for variable in graph.variables if id(variable) not in ids]
+
+
+def _attribute_with(task: Any, variable: Any) -> str:
+    """The attribute of the Task that is a variable, or holds it, as `self.generator`; empty when there is none."""
+    for name, value in getattr(task, "__dict__", {}).items():
+        held = (value, getattr(value, "value", None), getattr(value, "state", None), *_listed(value))
+        if any(part is variable for part in held):
+            return f"self.{name}"
+    return ""
+
+
+def _listed(value: Any) -> list[Any]:
+    variables = getattr(value, "variables", None)
+    found = list(variables) if isinstance(variables, list | tuple) else []
+    return found + [part for one in found if (part := getattr(one, "value", None)) is not None]
