@@ -9,6 +9,7 @@ from assay.conformance.context import Context
 from assay.conformance.harness.build import make_component
 from assay.conformance.harness.calls import calling
 from assay.conformance.harness.datasets import DEFAULT_BATCH_SIZE, build_dataset, data_params
+from assay.conformance.harness.pipelines import read_field
 from assay.conformance.harness.strategies import REPLICAS
 from assay.conformance.model.errors import Violation
 
@@ -93,9 +94,7 @@ def split_batch(batch: Any, parts: int = REPLICAS) -> list[Any]:
 
 
 def _even_batch_size(task: Any) -> int:
-    params = data_params(task, training=True)
-    size = params.get("global_batch_size") if isinstance(params, dict) else getattr(params, "global_batch_size", None)
-    size = int(size or DEFAULT_BATCH_SIZE)
+    size = int(read_field(data_params(task, training=True), "global_batch_size") or DEFAULT_BATCH_SIZE)
     return size + size % REPLICAS
 
 

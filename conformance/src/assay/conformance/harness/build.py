@@ -12,6 +12,7 @@ from assay.conformance.harness.calls import calling
 from assay.conformance.harness.datasets import build_dataset, data_params
 from assay.conformance.harness.flavour import precision_policy, set_random_seed
 from assay.conformance.harness.optimizers import LEARNING_RATE, make_optimizer
+from assay.conformance.harness.pipelines import pipeline_of
 from assay.conformance.harness.snapshots import assign_values, model_variables, variable_names
 from assay.conformance.harness.strategies import placement, strategy_for
 from assay.conformance.harness.values import as_numpy
@@ -65,14 +66,15 @@ class Build:
 
 
 def make_component(ctx: Context) -> Any:
-    """Return a new component from the subject's factory, seeded; an input pipeline is the factory itself.
+    """Return a new component from the subject's factory, seeded; an input pipeline as a `Pipeline`.
 
     Raises:
       SubjectError: If the factory raises.
+      NotRun: If an input pipeline cannot be called.
     """
     set_random_seed(ctx.seed)
     if ctx.subject.kind is Kind.INPUT_PIPELINE:
-        return ctx.subject.factory
+        return pipeline_of(ctx.subject)
     with calling("the factory"):
         return ctx.subject.factory()
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import types
 from collections.abc import Mapping
 from typing import Any
 
 from assay.conformance.harness.calls import calling
-
-DEFAULT_BATCH_SIZE = 8
-"""The global batch size of a Task that has no configuration of its own, or sets none there."""
+from assay.conformance.harness.pipelines import DEFAULT_BATCH_SIZE as DEFAULT_BATCH_SIZE
+from assay.conformance.harness.pipelines import Pipeline, find_field, read_field, simple_params
+from assay.conformance.model.errors import NotApplicable
 
 
 def data_params(task: Any, *, training: bool, **overrides: Any) -> Any:
@@ -23,49 +22,71 @@ def data_params(task: Any, *, training: bool, **overrides: Any) -> Any:
     `global_batch_size`, `drop_remainder` and `seed`.
 
     Args:
-      task: The Task.
+      task: The Task, or a `Pipeline`.
       training: Whether the data is for training.
       **overrides: Fields to set: `global_batch_size=3, drop_remainder=False`.
+
+    Raises:
+      NotApplicable: If a pipeline of its own has parameters for the other role only.
     """
+    role = "training" if training else "validation"
+    if isinstance(task, Pipeline) and role not in task.roles:
+        raise NotApplicable(f"{task.name} makes no {role} data, by its sample or its arguments.")
     config = getattr(task, "task_config", None)
     own = _field(config, "train_data" if training else "validation_data")
     if own is None:
-        simple: dict[str, Any] = {
-            "is_training": training,
-            "global_batch_size": DEFAULT_BATCH_SIZE,
-            "drop_remainder": training,
-            "seed": 0,
-        }
-        return types.SimpleNamespace(**{**simple, **overrides})
-    if not _field(own, "global_batch_size"):  # configurations that leave it to the experiment say 0 or None
+        simple = simple_params(training=training)
+        vars(simple).update(overrides)
+        return simple
+    if isinstance(task, Pipeline):  # one object may stand for both roles
+        overrides = {"is_training": training, **overrides}
+    if not read_field(own, "global_batch_size"):  # configurations that leave it to the experiment say 0 or None
         overrides = {"global_batch_size": DEFAULT_BATCH_SIZE, **overrides}
     return _changed_copy(own, overrides)
 
 
-def build_dataset(task: Any, params: Any, *, num_input_pipelines: int = 1, input_pipeline_id: int = 0) -> Any:
+def has_own_field(task: Any, name: str, *, training: bool) -> bool:
+    """Whether parameters for `build_inputs` hold a field: those of the Task's own, or simple ones."""
+    return find_field(data_params(task, training=training), name) is not None
+
+
+def build_dataset(
+    task: Any,
+    params: Any,
+    *,
+    num_input_pipelines: int = 1,
+    input_pipeline_id: int = 0,
+    num_replicas_in_sync: int | None = None,
+) -> Any:
     """Return `task.build_inputs(params, input_context)`, or what an input pipeline of its own returns.
 
     Args:
-      task: The Task, or a function of `(params, input_context)`.
+      task: The Task, a `Pipeline`, or a function of `(params, input_context)`.
       params: What `data_params` returned.
-      num_input_pipelines: Over how many pipelines the data is sharded; with one, no input context is passed.
+      num_input_pipelines: Over how many pipelines the data is sharded; with one, no input context is passed unless
+        `num_replicas_in_sync` is given.
       input_pipeline_id: Which of them this one is.
+      num_replicas_in_sync: How many replicas share the global batch; as many as there are pipelines when None.
 
     Raises:
       SubjectError: If `build_inputs` raises.
+      NotApplicable: If there is an input context, and a pipeline of its own takes none.
     """
     import tensorflow as tf
 
     build_inputs = getattr(task, "build_inputs", task)
-    if num_input_pipelines == 1:
-        with calling("build_inputs(params)"):
+    name = task.name if isinstance(task, Pipeline) else "build_inputs"
+    if num_input_pipelines == 1 and num_replicas_in_sync is None:
+        with calling(f"{name}(params)"):
             return build_inputs(params)
+    replicas = num_replicas_in_sync or num_input_pipelines
     context = tf.distribute.InputContext(
-        num_input_pipelines=num_input_pipelines,
-        input_pipeline_id=input_pipeline_id,
-        num_replicas_in_sync=num_input_pipelines,
+        num_input_pipelines=num_input_pipelines, input_pipeline_id=input_pipeline_id, num_replicas_in_sync=replicas
     )
-    with calling(f"build_inputs(params, input_context) for pipeline {input_pipeline_id} of {num_input_pipelines}"):
+    several = f"for pipeline {input_pipeline_id} of {num_input_pipelines}"
+    with calling(
+        f"{name}(params, input_context) {several if num_replicas_in_sync is None else f'for {replicas} replicas'}"
+    ):
         return build_inputs(params, context)
 
 
@@ -76,9 +97,10 @@ def _field(config: Any, name: str) -> Any:
 
 def _changed_copy(params: Any, overrides: Mapping[str, Any]) -> Any:
     """A deep copy of a configuration with some fields changed, whatever kind of object it is."""
+    named = {find_field(params, name): value for name, value in overrides.items()}
+    present = {name: value for name, value in named.items() if name is not None}
     if isinstance(params, Mapping):
-        return {**copy.deepcopy(dict(params)), **{k: v for k, v in overrides.items() if k in params}}
-    present = {name: value for name, value in overrides.items() if hasattr(params, name)}
+        return {**copy.deepcopy(dict(params)), **present}
     if callable(getattr(params, "replace", None)):  # configurations that lock: `replace` gives an unlocked copy
         return params.replace(**copy.deepcopy(present))
     if dataclasses.is_dataclass(params) and not isinstance(params, type):

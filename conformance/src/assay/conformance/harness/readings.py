@@ -10,6 +10,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import hashlib
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -18,12 +19,14 @@ from assay.conformance.context import Context
 from assay.conformance.harness.build import make_component
 from assay.conformance.harness.calls import calling
 from assay.conformance.harness.datasets import build_dataset, data_params
+from assay.conformance.harness.elements import named_leaves
 from assay.conformance.harness.values import as_numpy
 
 MOST_EXAMPLES = 4096
 """Where the reading of a dataset stops."""
 
 _MOST_BYTES = 2**28  # 256 MiB: a few hundred images of the usual size
+_MOST_SECONDS = 60.0
 _DIGEST_BYTES = 8
 
 Row = tuple[str, ...]
@@ -38,11 +41,17 @@ class Reading:
       rows: The examples, in order.
       ended: Whether the dataset ended, rather than the suite's patience.
       batches: How many batches there were.
+      names: What the tensors are called: `features/image`.
+      exact: Whether each tensor holds an id, a label or a text, which no augmentation draws anew.
+      sizes: How many examples each batch has.
     """
 
     rows: tuple[Row, ...]
     ended: bool
     batches: int
+    names: tuple[str, ...] = ()
+    exact: tuple[bool, ...] = ()
+    sizes: tuple[int, ...] = ()
 
     @property
     def width(self) -> int:
@@ -107,25 +116,50 @@ def read_examples(dataset: Iterable[Any], *, at_most: int = MOST_EXAMPLES, name:
     Raises:
       SubjectError: If the pipeline raises.
     """
-    import tensorflow as tf
-
     rows: list[Row] = []
-    batches = size = 0
+    sizes: list[int] = []
+    names: tuple[str, ...] = ()
+    exact: tuple[bool, ...] = ()
+    size, start = 0, time.monotonic()
     with calling(f"reading the {name} dataset"):
         iterator = iter(dataset)
-        while len(rows) < at_most and size < _MOST_BYTES:
+        while max(len(rows), len(sizes)) < at_most and size < _MOST_BYTES and time.monotonic() - start < _MOST_SECONDS:
             batch = next(iterator, None)
             if batch is None:
-                return Reading(tuple(rows), True, batches)
-            batches += 1
-            columns = [_rows_of(leaf) for leaf in tf.nest.flatten(batch)]
-            lengths = collections.Counter(len(column) for column in columns if column is not None)
-            if lengths:
-                length = lengths.most_common(1)[0][0]
-                kept = [column for column in columns if column is not None and len(column) == length]
-                size += sum(len(value) for column in kept for value in column)
-                rows.extend(zip(*[[_digest(value) for value in column] for column in kept], strict=True))
-    return Reading(tuple(rows), False, batches)
+                return Reading(tuple(rows), True, len(sizes), names, exact, tuple(sizes))
+            found = _columns_of(batch)
+            names = names or tuple(name for name, _, _ in found)
+            exact = exact or tuple(is_exact for _, is_exact, _ in found)
+            sizes.append(len(found[0][2]) if found else 0)
+            size += sum(len(value) for _, _, column in found for value in column)
+            rows.extend(_digested(found))
+    return Reading(tuple(rows), False, len(sizes), names, exact, tuple(sizes))
+
+
+def example_rows(batch: Any) -> list[Row]:
+    """Return the examples of one batch as rows of digests.
+
+    Args:
+      batch: Nested structure of tensors, each `[batch, ...]`; one that has no rows of the batch is left out.
+    """
+    return _digested(_columns_of(batch))
+
+
+def _columns_of(batch: Any) -> list[tuple[str, bool, list[bytes]]]:
+    """Of each tensor that has a row for each example: its name, whether it is exact, and the content of its rows."""
+    leaves = named_leaves(batch)
+    columns = [_rows_of(leaf) for _, leaf in leaves]
+    lengths = collections.Counter(len(column) for column in columns if column is not None)
+    length = lengths.most_common(1)[0][0] if lengths else 0
+    return [
+        (name, _is_exact(leaf), column)
+        for (name, leaf), column in zip(leaves, columns, strict=True)
+        if column is not None and len(column) == length
+    ]
+
+
+def _digested(columns: Sequence[tuple[str, bool, list[bytes]]]) -> list[Row]:
+    return list(zip(*[[_digest(value) for value in column] for _, _, column in columns], strict=True))
 
 
 def common_columns(reference: Reading, others: Iterable[Reading], *, share: float = 0.5) -> list[int]:
@@ -166,6 +200,11 @@ def epoch_length(keys: Sequence[Row]) -> int | None:
         if np.all(blocks == blocks[0]) and 2 * len(set(keys[:length])) >= length:
             return length
     return None
+
+
+def _is_exact(leaf: Any) -> bool:
+    """Whether a tensor is one integer, truth value or text an example: masks and tokens may be drawn anew."""
+    return leaf.shape.rank == 1 and not leaf.dtype.is_floating if hasattr(leaf, "dtype") else False
 
 
 def _code(key: Row) -> int:

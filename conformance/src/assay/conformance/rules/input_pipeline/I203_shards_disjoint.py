@@ -9,7 +9,8 @@ from typing import Any
 
 from assay.conformance.context import Context
 from assay.conformance.harness import Reading, common_columns, data_params, epoch_length, make_component, read_data
-from assay.conformance.harness.readings import MOST_EXAMPLES, Row
+from assay.conformance.harness.epochs import EPOCH_BATCHES, LOOKS, find_epoch, training_stream
+from assay.conformance.harness.readings import Row
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, SubjectError, Target, Violation
 from assay.conformance.specimens import SOUND_TASK, SoundTask
@@ -53,10 +54,6 @@ PIPELINES = (2, 3)
 BATCH_SIZE = 6  # can be shared by 1, 2 and 3 pipelines
 FILES_BATCH_SIZE = 60  # so can this; training sets are larger
 SEEDS = (None, 17)
-BATCHES = (16, 1)  # a pipeline; with batches of one example nothing can be dropped before the data is repeated
-LOOKS = (256, 1024, MOST_EXAMPLES)  # small data need not be read thousands of times
-SURE_EPOCHS = 4  # after so many equal blocks no more need be read
-SATURATED = 8  # nor after so many rounds without any
 MOST_OVERLAP = 0.05  # of the examples: more than this in two pipelines is no accident
 _OFTEN = 1.5  # times as often as the median: an example that the data itself holds more than once
 _ROUNDS = 3  # how often each example must have come before an absent one counts as absent
@@ -142,10 +139,10 @@ def _check_readings(ctx: Context, what: str, spare: int, *, training: bool, seed
 def _check_training(ctx: Context, seed: int | None) -> str:
     """Compare the shards of the repeated training data, epoch by epoch where epochs can be found."""
     what = "training data without a seed" if seed is None else f"training data with seed {seed}"
-    if not _can_be_followed(ctx, _stream(ctx, seed, BATCHES[0], 1, 0, LOOKS[0])):
+    if not _can_be_followed(ctx, training_stream(ctx, seed=seed, batch_size=EPOCH_BATCHES[0], at_most=LOOKS[0])):
         return _NOT_FOLLOWED
-    for batch_size in BATCHES:
-        single, columns, length = _find_epoch(ctx, seed, batch_size)
+    for batch_size in EPOCH_BATCHES:
+        single, columns, length = find_epoch(ctx, seed=seed, batch_size=batch_size)
         if single.ended:
             return _check_readings(ctx, what, 0, training=True, seed=seed)
         if length is not None or len(columns) < single.width:
@@ -173,44 +170,21 @@ def _can_be_followed(ctx: Context, look: Reading) -> bool:
     return bool(columns) and 2 * len(set(files.keys(columns))) >= len(files.rows)
 
 
-def _find_epoch(ctx: Context, seed: int | None, batch_size: int) -> tuple[Reading, list[int], int | None]:
-    """Read the training data of one pipeline until its epochs are known: the reading, what comes again, the length."""
-    for look in LOOKS:
-        single = _stream(ctx, seed, batch_size, 1, 0, look)
-        columns = [index for index in range(single.width) if 2 * len(set(single.column(index))) <= len(single.rows)]
-        keys = single.keys(columns)
-        length = epoch_length(keys) if columns else None
-        sure = length is not None and length <= len(keys) // SURE_EPOCHS
-        blurred = length is None and len(columns) == single.width and _rounds(keys) >= SATURATED
-        if single.ended or sure or blurred:
-            break
-    return single, columns, length
-
-
-def _rounds(keys: Sequence[Row]) -> int:
-    """How often the rarest example has come."""
-    return min(collections.Counter(keys).values(), default=0)
-
-
-def _stream(ctx: Context, seed: int | None, batch_size: int, pipelines: int, index: int, at_most: int) -> Reading:
-    """The beginning of one pipeline's training data."""
-    return read_data(
-        ctx,
-        training=True,
-        num_input_pipelines=pipelines,
-        input_pipeline_id=index,
-        at_most=at_most,
-        global_batch_size=batch_size * pipelines,
-        drop_remainder=False,
-        seed=seed,
-    )
-
-
 def _shares(
     ctx: Context, seed: int | None, batch_size: int, pipelines: int, at_most: int, columns: Sequence[int]
 ) -> list[list[Row]]:
     """The beginning of the training data of each pipeline."""
-    shards = [_stream(ctx, seed, batch_size, pipelines, index, at_most) for index in range(pipelines)]
+    shards = [
+        training_stream(
+            ctx,
+            seed=seed,
+            batch_size=batch_size,
+            at_most=at_most,
+            num_input_pipelines=pipelines,
+            input_pipeline_id=index,
+        )
+        for index in range(pipelines)
+    ]
     return [shard.keys(columns) if shard.rows else [] for shard in shards]
 
 
