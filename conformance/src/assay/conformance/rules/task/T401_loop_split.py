@@ -17,9 +17,9 @@ RULE = Rule(
     requirement="Steps give the same weights taken eagerly, traced one by one, or traced as one loop.",
     checks=(
         "Takes three SGD steps on the same batches from the same weights, random layers switched off. In eager mode: "
-        "op by op against one `tf.function` call a step, compared after each step. In graph mode: one call of a "
-        "`tf.function` that loops over the three steps against three calls. Weights, the model's other variables and "
-        "the training metrics are compared."
+        "op by op against one `tf.function` call a step, compared after each step. In graph mode and on two replicas: "
+        "one call of a `tf.function` that loops over the three steps and their dataset against three calls. Weights, "
+        "the model's other variables and the training metrics are compared."
     ),
     why=(
         "Python runs once, while a step is traced; afterwards only the graph runs. A counter, a flag or a tensor that "
@@ -40,7 +40,7 @@ def train_step(self, inputs, model, optimizer, metrics=None):
     ...
     loss = loss + weight * auxiliary_loss
 """,
-    modes=(Mode.EAGER, Mode.GRAPH),
+    modes=(Mode.EAGER, Mode.GRAPH, Mode.REPLICAS),
     targets=(Target.CPU, Target.GPU),
     traits=("random_step",),
     references=(

@@ -47,8 +47,8 @@ RULE = Rule(
         "half of each batch, random layers switched off, and compares the weights after each step, the logged loss "
         "(its mean over the replicas) and the training metrics. A model with batch statistics is compared with the "
         "mean of the updates that one replica makes on each half; the declaration is believed when such statistics "
-        "are seen to move, or when the whole batch's update is not made up of those of the halves. The data decides how "
-        "uneven the halves are: where examples carry masks or ignored labels, their counts differ as in training."
+        "are seen to move, or when the whole batch's update is not made up of those of the halves. The data decides "
+        "how uneven the halves are: where examples carry masks or ignored labels, their counts differ as in training."
     ),
     why=(
         "The optimizer sums the gradients of the replicas. A loss that is a mean over the replica's own examples then "
