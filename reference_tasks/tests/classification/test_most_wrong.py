@@ -114,6 +114,25 @@ def test_number_of_images_must_not_be_negative():
         digits_subject().task_config.replace(evaluation={"most_wrong_images": -1}).validate()
 
 
+def evaluated(tmp_path, *overrides):
+    params = parse_configuration("digits_classification", mode="eval", params_override=list(overrides))
+    task = get_task(params.task, logging_dir=str(tmp_path))
+    tf.keras.utils.set_random_seed(3)
+    return run_experiment(get_distribution_strategy("off"), task, "eval", params, str(tmp_path))[1]
+
+
+@pytest.mark.flavour
+def test_evaluation_in_one_loop_on_the_device_is_for_those_who_want_no_images(tmp_path):
+    without = "task.evaluation.most_wrong_images=0"
+
+    in_one_loop = evaluated(tmp_path / "loop", without, "trainer.eval_tf_while_loop=true")
+
+    assert {"validation_loss", "accuracy"} <= set(in_one_loop)
+    assert "image/most_wrong" not in in_one_loop
+    with pytest.raises(ConfigError, match=r"trainer\.eval_tf_while_loop.*aggregates them on the host"):
+        evaluated(tmp_path / "images", "trainer.eval_tf_while_loop=true")
+
+
 @pytest.mark.flavour
 def test_evaluation_of_an_experiment_shows_the_digits_that_it_got_most_wrong(tmp_path):
     params = parse_configuration("digits_classification", mode="eval")

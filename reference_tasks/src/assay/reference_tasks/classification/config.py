@@ -195,7 +195,9 @@ class EvaluationConfig(Config):
     Attributes:
         top_k: The metric `top_<k>_accuracy` counts an example as right when its class is among the k best.
         most_wrong_images: The summaries of an evaluation show this many images, those whose label the model found
-            least likely; 0 shows none, and nothing but the metrics leaves the device.
+            least likely; 0 shows none, and nothing but the metrics leaves the device. That is what
+            `trainer.eval_tf_while_loop` asks for, which is refused otherwise: images of each step are joined on the
+            host, because what a metric keeps on the device must be a sum over replicas, and its result a number.
     """
 
     top_k: int = 5
