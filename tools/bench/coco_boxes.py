@@ -24,7 +24,6 @@ import numpy as np
 IMAGES, CLASSES, OBJECTS_AN_IMAGE, CROWDS, DETECTIONS_AN_IMAGE = 5_000, 80, 7.2, 0.01, 100
 BATCH = 8
 ROUNDS = 3
-GROWTH = (5_000, 10_000, 20_000, 50_000)
 HEIGHT, WIDTH = 480.0, 640.0
 MOST_OBJECTS = 60
 
@@ -243,14 +242,9 @@ def compare(module: str, title: str, evaluators: Evaluators, images: int) -> Non
 
 
 def main() -> None:
-    """Print the comparison, and how the time grows with the number of images."""
+    """Print the comparison."""
     title = f"Boxes, {IMAGES} images, {IMAGES * DETECTIONS_AN_IMAGE} detections"
     compare("tools.bench.coco_boxes", title, EVALUATORS, IMAGES)
-    print("Growth of assay")
-    for images in GROWTH:
-        one = in_a_process("tools.bench.coco_boxes", "assay", images)
-        each = one["seconds"] / images * 1e6
-        print(f"  {images:6d} images   {one['seconds']:6.2f} s   {each:6.1f} us an image   {one['MiB']:6.0f} MiB")
 
 
 if __name__ == "__main__":
