@@ -65,8 +65,7 @@ def find_epoch(ctx: Context, *, seed: int | None, batch_size: int) -> tuple[Read
     """
     for look in LOOKS:
         single = training_stream(ctx, seed=seed, batch_size=batch_size, at_most=look)
-        columns = [index for index in range(single.width) if 2 * len(set(single.column(index))) <= len(single.rows)]
-        followed, length = _epoch_of(single, columns)
+        columns, (followed, length) = recurring_columns(single), epoch_in(single)
         sure = length is not None and length <= len(single.rows) // _SURE_EPOCHS
         blurred = length is None and len(columns) == single.width and rounds(single.rows) >= _SATURATED
         columns = followed
@@ -75,12 +74,21 @@ def find_epoch(ctx: Context, *, seed: int | None, batch_size: int) -> tuple[Read
     return single, columns, length
 
 
-def _epoch_of(reading: Reading, columns: Sequence[int]) -> tuple[list[int], int | None]:
-    """The length of an epoch, and the tensors that show it.
+def recurring_columns(reading: Reading) -> list[int]:
+    """Return the tensors of which the same values come again and again."""
+    return [index for index in range(reading.width) if 2 * len(set(reading.column(index))) <= len(reading.rows)]
+
+
+def epoch_in(reading: Reading) -> tuple[list[int], int | None]:
+    """Return the tensors that show an epoch, and its length in examples, or None.
 
     Where augmentation has few outcomes (flipped or not), its tensors come again too and hide the epoch: those with the
     most values are left out one after another, as long as the rest may still tell examples apart.
+
+    Args:
+      reading: The beginning of a stream.
     """
+    columns = recurring_columns(reading)
     kept = sorted(columns, key=lambda index: len(set(reading.column(index))))
     while kept:
         keys = reading.keys(sorted(kept))

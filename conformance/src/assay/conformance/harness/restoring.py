@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,14 @@ class CannotBeSaved(Exception):  # noqa: N818 - what is observed, not an error o
     """An iterator that refuses to be saved.
 
     Args:
+      position: After how many batches it was to be saved.
       kind: The type of the operation that is in the way; empty when the error names none.
       message: What TensorFlow says.
     """
 
-    def __init__(self, kind: str, message: str) -> None:
+    def __init__(self, position: int, kind: str, message: str) -> None:
         super().__init__(message)
+        self.position = position
         self.kind = kind
         self.message = message
 
@@ -34,21 +36,26 @@ class Restored:
     """What two iterators yield from a position on.
 
     Attributes:
+      position: After how many batches the first was saved.
       expected: The batches of the iterator that went on, each a list of examples.
       received: The batches of a new iterator that was restored.
     """
 
+    position: int
     expected: list[list[Row]]
     received: list[list[Row]]
 
 
-def restore_at(make: Callable[[], Any], position: int, *, more: int) -> Restored:
-    """Save an iterator after some batches, restore it into one of a new dataset, and read on with both.
+def restore_at(make: Callable[[], Any], positions: Sequence[int], *, more: int) -> Iterator[Restored]:
+    """Save an iterator at some positions, restore each into one of a new dataset, and read on with both.
 
     Args:
-      make: Makes the dataset anew.
-      position: How many batches are read before the iterator is saved.
-      more: How many batches are read after it; fewer when the data ends.
+      make: Makes the dataset anew; called twice.
+      positions: After how many batches the iterator is saved, rising; those after the end of the data are left out.
+      more: How many batches are read after each; fewer when the data ends.
+
+    Yields:
+      What comes after each position.
 
     Raises:
       CannotBeSaved: If TensorFlow refuses to save the iterator.
@@ -57,21 +64,26 @@ def restore_at(make: Callable[[], Any], position: int, *, more: int) -> Restored
     import tensorflow as tf
 
     going_on = iter(make())
-    with calling("reading the dataset"):
-        for _ in range(position):
-            next(going_on)
+    read: list[list[Row]] = []
     with tempfile.TemporaryDirectory(prefix="iterator-") as folder:
-        try:
-            path = tf.train.Checkpoint(iterator=going_on).write(str(Path(folder) / "iterator"))
-        except (tf.errors.OpError, NotImplementedError, ValueError, TypeError) as error:
-            found = _STATEFUL.search(str(error))
-            raise CannotBeSaved(found[1] if found else "", _plain(str(error))) from error
-        expected = _read(going_on, more)
-        restored = iter(make())
-        with calling(f"restoring the iterator after {position} batches"):
-            tf.train.Checkpoint(iterator=restored).read(path)
-            received = _read(restored, more)
-    return Restored(expected, received)
+        saved: dict[int, str] = {}
+        for position in positions:
+            read += _read(going_on, position - len(read))
+            if len(read) < position:
+                break
+            try:
+                path = str(Path(folder) / f"after-{position}")
+                saved[position] = tf.train.Checkpoint(iterator=going_on).write(path)
+            except (tf.errors.OpError, NotImplementedError, ValueError, TypeError) as error:
+                found = _STATEFUL.search(str(error))
+                raise CannotBeSaved(position, found[1] if found else "", _plain(str(error))) from error
+        read += _read(going_on, more)
+        anew = make()
+        for position, path in saved.items():
+            restored = iter(anew)
+            with calling(f"restoring the iterator after {position} batches"):
+                tf.train.Checkpoint(iterator=restored).read(path)
+            yield Restored(position, read[position : position + more], _read(restored, more))
 
 
 def _read(iterator: Any, count: int) -> list[list[Row]]:

@@ -8,8 +8,7 @@ import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness import build_dataset, data_params, make_component
 from assay.conformance.harness.dataset_graphs import find_operation, operations_with_state
-from assay.conformance.harness.epochs import LOOKS, training_stream
-from assay.conformance.harness.readings import epoch_length
+from assay.conformance.harness.epochs import EPOCH_BATCHES, LOOKS, epoch_in, training_stream
 from assay.conformance.harness.restoring import CannotBeSaved, Restored, restore_at
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, Target, Violation
@@ -82,38 +81,35 @@ def _check_role(ctx: Context, training: bool) -> None:
     dataset = make()
     if not isinstance(dataset, tf.data.Dataset):
         raise NotApplicable("The data is no tf.data.Dataset, whose iterator could be saved.")
-    positions = [*POSITIONS, *_past_an_epoch(ctx)] if training else POSITIONS[1:]
-    for position in positions:
-        try:
-            restored = restore_at(make, position, more=MORE if training else TO_THE_END)
-        except CannotBeSaved as refusal:
-            _raise_refused(dataset, refusal, _ROLES[training], position)
-        except StopIteration:
-            return
-        _compare(dataset, restored, _ROLES[training], position)
+    positions = sorted({*POSITIONS, *_past_an_epoch(ctx)}) if training else POSITIONS[1:]
+    try:
+        for restored in restore_at(make, positions, more=MORE if training else TO_THE_END):
+            _compare(dataset, restored, _ROLES[training])
+    except CannotBeSaved as refusal:
+        _raise_refused(dataset, refusal, _ROLES[training])
 
 
 def _past_an_epoch(ctx: Context) -> list[int]:
     """A position just behind the end of the first epoch, where that is near."""
-    stream = training_stream(ctx, seed=SEED, batch_size=1, at_most=LOOKS[0])
-    columns = [index for index in range(stream.width) if 2 * len(set(stream.column(index))) <= len(stream.rows)]
-    length = epoch_length(stream.keys(columns)) if columns else None
+    stream = training_stream(ctx, seed=SEED, batch_size=EPOCH_BATCHES[0], at_most=LOOKS[0])
+    length = epoch_in(stream)[1]
     return [length // BATCH_SIZE + 1] if length and length <= NEAR else []
 
 
-def _raise_refused(dataset: Any, refusal: CannotBeSaved, role: str, position: int) -> None:
+def _raise_refused(dataset: Any, refusal: CannotBeSaved, role: str) -> None:
     operation = find_operation(dataset, refusal.kind)
     others = [one for one in operations_with_state(dataset) if one != operation]
     beside = f" Beside it: {', '.join(map(str, others))}." if others else ""
     named = f"{operation} keeps state outside the iterator" if refusal.kind else "a transformation cannot be saved"
     raise Violation(
-        f"{role}: the iterator cannot be saved after {position} batches: {refusal.message[:300].rstrip('. ')}.{beside}",
+        f"{role}: the iterator cannot be saved after {refusal.position} batches: "
+        f"{refusal.message[:300].rstrip('. ')}.{beside}",
         cause=named,
         fix=operation.remedy if refusal.kind else "Leave out the transformation that the message names.",
     ) from refusal
 
 
-def _compare(dataset: Any, restored: Restored, role: str, position: int) -> None:
+def _compare(dataset: Any, restored: Restored, role: str) -> None:
     if restored.expected == restored.received:
         return
     went_on, begun = restored.expected, restored.received
@@ -124,9 +120,9 @@ def _compare(dataset: Any, restored: Restored, role: str, position: int) -> None
         seen = f"{len(begun)} batches come after restoring, and {len(went_on)} were left"
     else:
         rows = sum(one != other for one, other in zip(went_on[first], begun[first], strict=False))
-        seen = f"batch {position + first} differs in {rows} of {len(went_on[first])} examples"
+        seen = f"batch {restored.position + first} differs in {rows} of {len(went_on[first])} examples"
     raise Violation(
-        f"{role}: restored after {position} batches, {seen}",
+        f"{role}: restored after {restored.position} batches, {seen}",
         cause=(
             f"{hidden[0]} keeps state that is not saved"
             if hidden
