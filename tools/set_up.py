@@ -23,7 +23,7 @@ DISTRIBUTIONS = [
     "packages/summaries[legacy]",
     "packages/core[legacy]",
     "reference_tasks[legacy]",
-    "conformance[legacy]",
+    "conformance[legacy,tpu]",
 ]
 
 

@@ -5,6 +5,7 @@ import textwrap
 
 import pytest
 from assay.conformance import Expectation, Outcome, UsageError, check
+from assay.conformance.model import Evidence
 from assay.conformance.specimens import SOUND_TASK, SoundTask
 
 
@@ -48,12 +49,16 @@ def test_results_are_told_as_they_come():
     assert tuple(seen) == report.results
 
 
-def test_target_that_is_not_here_is_not_run_with_the_reason():
+def test_target_that_is_not_here_is_stood_in_for_and_the_verdict_says_so():
     report = check(SOUND_TASK, targets=["gpu"], select=["T101"])
 
-    assert {result.outcome for result in report.results} == {Outcome.NOT_RUN}
-    assert "no GPU here" in report.results[0].message
-    assert not report.conformant
+    found = {result.mode: (result.outcome, result.evidence) for result in report.results}
+    assert found["xla"] == (Outcome.PASS, Evidence.STAND_IN)
+    assert found["replicas"] == (Outcome.NOT_RUN, Evidence.NONE)
+    assert report.conformant
+    assert not report.verdict.complete
+    assert "1 pass (1 on a stand-in)" in report.verdict.line
+    assert any("no proof for a GPU: T101 (xla)" in reason for reason in report.verdict.reasons)
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,8 @@ def session_of(subject: Subject) -> Session:
 def test_mutant_fails_its_own_rule(entry, mutant):
     session = Session(mutant)
 
-    results = [run_rule(entry, session, kind=mutant.kind or entry.rule.kind, mode=mode) for mode in entry.rule.modes]
+    kind, target = mutant.kind or entry.rule.kind, entry.rule.home
+    results = [run_rule(entry, session, kind=kind, target=target, mode=mode) for mode in entry.rule.modes]
 
     assert Outcome.ERROR not in {result.outcome for result in results}, results
     failures = [result for result in results if result.outcome is Outcome.FAIL]
@@ -43,7 +44,7 @@ def test_mutant_fails_its_own_rule(entry, mutant):
 
 @pytest.mark.parametrize(("twin", "kind", "entry", "mode"), TWIN_CASES)
 def test_twin_passes_every_rule_of_its_kind(twin, kind, entry, mode):
-    result = run_rule(entry, session_of(twin), kind=kind, mode=mode)
+    result = run_rule(entry, session_of(twin), kind=kind, target=entry.rule.home, mode=mode)
 
     allowed = {Outcome.PASS} if twin is entry.twin else {Outcome.PASS, Outcome.NOT_APPLICABLE}
     assert result.outcome in allowed, result.message

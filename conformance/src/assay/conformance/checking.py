@@ -23,6 +23,9 @@ from assay.conformance.model.subject import Subject
 from assay.conformance.model.vocabulary import Mode, Target, members
 from assay.conformance.registry import find_rules, rules_for, select_rules
 from assay.conformance.runner import run_subject
+from assay.conformance.session import Session
+from assay.conformance.targets.carrying_out import modes_of
+from assay.conformance.targets.tpu.topologies import DEFAULT_TOPOLOGY, parse_topology
 from assay.conformance.timing import DEFAULT_TIMEOUT
 
 
@@ -40,6 +43,7 @@ def check(
     strict: bool = False,
     seed: int = 0,
     max_examples: int | None = None,
+    tpu_topology: str = DEFAULT_TOPOLOGY.name,
     timeout: float | None = DEFAULT_TIMEOUT,
     on_result: Callable[[Result], None] | None = None,
 ) -> Report:
@@ -69,6 +73,7 @@ def check(
       strict: Whether SHOULD rules, and rules that could not be run, count.
       seed: Where every build and every run starts from.
       max_examples: How many cases a property search looks at; each rule's own number when None.
+      tpu_topology: The TPU to compile for where there is none: `v5e`, `v6e:2x2`.
       timeout: Seconds that one check may take before it comes out as not-run; no limit when None.
       on_result: Called with each result as it is known, before expectations are applied.
 
@@ -82,11 +87,13 @@ def check(
     wanted_targets = members(Target, targets)
     wanted_modes = None if modes is None else members(Mode, modes)
     expected = resolved(expectations)
+    topology = parse_topology(tpu_topology)
     set_up_devices(wanted_targets)
     results: list[Result] = []
     promised: set[str] = set()
     notes: dict[str, tuple[str, ...]] = {}
     for one in as_subjects(subject, kind=kind, sample=sample, traits=traits):
+        session = Session(one, seed=seed, max_examples=max_examples, topology=topology)
         for target in wanted_targets:
             promised.update(entry.rule.id for entry in promised_rules(one.kind, target))
             for result in check_subject(
@@ -95,8 +102,7 @@ def check(
                 modes=wanted_modes,
                 select=select,
                 ignore=ignore,
-                seed=seed,
-                max_examples=max_examples,
+                session=session,
                 timeout=timeout,
                 on_notes=functools.partial(notes.__setitem__, one.name),
             ):
@@ -184,7 +190,7 @@ def check_subject(
     entries = [
         entry
         for entry in select_rules(promised, select=select, ignore=ignore)
-        if modes is None or set(modes) & set(entry.rule.modes)
+        if modes is None or set(modes) & set(modes_of(entry.rule, target))
     ]
     if not entries:
         return ()

@@ -23,12 +23,14 @@ class Context:
       session: The cache that the rules of this subject share.
       target: The kind of device the subject runs on.
       mode: The mode the subject runs in.
+      absent: The target that the result speaks about, when it has no device here and `target` stands in for it.
     """
 
     rule_id: str
     session: Session
     target: Target = Target.CPU
     mode: Mode = Mode.EAGER
+    absent: Target | None = None
 
     @property
     def subject(self) -> Subject:

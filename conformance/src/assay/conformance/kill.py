@@ -58,7 +58,9 @@ def mutant_rows(kind: Kind) -> list[MutantRow]:
         for mutant in entry.mutants if entry.rule.kind is kind else ():
             session = Session(mutant)
             outcomes = {
-                mode.value: run_rule(entry, session, kind=mutant.kind or kind, mode=mode).outcome.value
+                mode.value: run_rule(
+                    entry, session, kind=mutant.kind or kind, target=entry.rule.home, mode=mode
+                ).outcome.value
                 for mode in entry.rule.modes
             }
             rows.append(MutantRow(rule=entry.rule.id, slug=entry.rule.slug, mutant=mutant.name, outcomes=outcomes))
@@ -74,7 +76,7 @@ def twin_rows(kind: Kind) -> list[TwinRow]:
         unsound = []
         for entry in rules_for(kind):
             for mode in entry.rule.modes:
-                outcome = run_rule(entry, session, kind=kind, mode=mode).outcome
+                outcome = run_rule(entry, session, kind=kind, target=entry.rule.home, mode=mode).outcome
                 counts[outcome.value] = counts.get(outcome.value, 0) + 1
                 if outcome not in (Outcome.PASS, Outcome.NOT_APPLICABLE):
                     unsound.append(f"{entry.rule.id} ({mode}): {outcome}")

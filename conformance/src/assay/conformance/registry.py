@@ -98,7 +98,13 @@ def _read(module: ModuleType) -> RegisteredRule:
         raise ValueError(f"Rule {rule.id} ({rule.slug}) belongs in {expected}; it was found in {module.__name__}.")
     if not module.MUTANTS:
         raise ValueError(f"Rule {rule.id} has no mutant: nothing shows that its check can fail.")
-    return RegisteredRule(rule=rule, check=module.check, mutants=tuple(module.MUTANTS), twin=module.TWIN)
+    return RegisteredRule(
+        rule=rule,
+        check=module.check,
+        mutants=tuple(module.MUTANTS),
+        twin=module.TWIN,
+        programs=getattr(module, "programs", None),
+    )
 
 
 def _refuse_duplicates(rules: list[Rule]) -> None:

@@ -16,6 +16,8 @@ from assay.conformance.model.rule import RegisteredRule
 from assay.conformance.model.subject import Subject
 from assay.conformance.model.vocabulary import Evidence, Mode, Outcome, Target
 from assay.conformance.session import Session
+from assay.conformance.targets.carrying_out import carry_out, evidence_of, modes_of
+from assay.conformance.targets.tpu.topologies import DEFAULT_TOPOLOGY, Topology
 from assay.conformance.timing import time_limit
 
 _CLOSED = "{} failed, so nothing else could be observed. Mend that first."
@@ -43,8 +45,10 @@ def run_subject(
     gates: Iterable[RegisteredRule] = (),
     target: Target = Target.CPU,
     modes: Iterable[Mode] | None = None,
+    session: Session | None = None,
     seed: int = 0,
     max_examples: int | None = None,
+    topology: Topology = DEFAULT_TOPOLOGY,
     timeout: float | None = None,
     skip: Collection[Step] = (),
     closed: str = "",
@@ -63,15 +67,17 @@ def run_subject(
       gates: The rules without which nothing can be observed.
       target: The device the results speak about.
       modes: Only these modes; all that a rule declares when None. Gates run in theirs.
+      session: What the rules share, when other targets share it too; a new one when None.
       seed: Where every build and every run starts from.
       max_examples: How many cases a property search looks at; each rule's own number when None.
+      topology: The TPU to compile for where there is none.
       timeout: Seconds that one check may take; no limit when None.
       skip: Steps that are known already, and have no result here.
       closed: Why nothing can be observed, when that is known already; then nothing is run.
       on_start: Called before each step.
       on_notes: Called at the end with what was inferred about the subject.
     """
-    session = Session(subject, seed=seed, max_examples=max_examples)
+    session = session or Session(subject, seed=seed, max_examples=max_examples, topology=topology)
     entries, gates = list(entries), list(gates)
     asked = {entry.rule.id for entry in entries}
 
@@ -91,7 +97,7 @@ def run_subject(
                 yield result
     wanted = None if modes is None else set(modes)
     for entry in entries:
-        for mode in entry.rule.modes:
+        for mode in modes_of(entry.rule, target):
             if entry.rule.id in passed or (wanted is not None and mode not in wanted):
                 continue
             if Step(entry.rule.id, mode) in skip:
@@ -117,15 +123,15 @@ def run_rule(
     """Run one rule on one subject in one mode; whatever happens becomes the result."""
     rule = entry.rule
     blank = _blank(entry, session, kind=kind, target=target, mode=mode)
-    outcome, evidence, finding, message = Outcome.PASS, rule.evidence, None, ""
+    outcome, evidence, finding, message = Outcome.PASS, evidence_of(rule, target), None, ""
     start = time.perf_counter()
     try:
         if target not in rule.targets:
             raise NotApplicable(f"The rule does not speak about the target {target}.")
         with time_limit(timeout):
-            entry.check(Context(rule_id=rule.id, session=session, target=target, mode=mode))
+            evidence = carry_out(entry, Context(rule_id=rule.id, session=session, target=target, mode=mode))
     except Violation as violation:
-        outcome = Outcome.FAIL
+        outcome, evidence = Outcome.FAIL, violation.evidence or evidence
         finding = Finding(rule.requirement, violation.observed, violation.cause, violation.fix)
     except SubjectError as error:
         outcome = Outcome.FAIL
@@ -159,7 +165,7 @@ def _blank(entry: RegisteredRule, session: Session, *, kind: Kind, target: Targe
         level=rule.level,
         target=target.value,
         mode=mode.value,
-        evidence=Evidence.EXECUTED,
+        evidence=evidence_of(rule, target),
         outcome=Outcome.PASS,
         replay=replay_line(subject, rule, kind=kind, target=target, mode=mode, seed=session.seed),
     )

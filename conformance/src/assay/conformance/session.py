@@ -11,6 +11,7 @@ from typing import Any
 
 from assay.conformance.model.errors import NotApplicable, NotRun, OutOfTime, SubjectError, Violation
 from assay.conformance.model.subject import Subject
+from assay.conformance.targets.tpu.topologies import DEFAULT_TOPOLOGY, Topology
 
 _REMEMBERED = (SubjectError, Violation, NotApplicable, NotRun, OutOfTime)
 
@@ -22,15 +23,24 @@ class Session:
       subject: The subject whose runs are kept.
       seed: The seed that every build and every run starts from.
       max_examples: How many cases a property search looks at; each rule's own number when None.
+      topology: The TPU to compile for where there is none.
 
     Attributes:
       notes: What was inferred about the subject, as sentences for the report, each once and in order.
     """
 
-    def __init__(self, subject: Subject, *, seed: int = 0, max_examples: int | None = None) -> None:
+    def __init__(
+        self,
+        subject: Subject,
+        *,
+        seed: int = 0,
+        max_examples: int | None = None,
+        topology: Topology = DEFAULT_TOPOLOGY,
+    ) -> None:
         self.subject = subject
         self.seed = seed
         self.max_examples = max_examples
+        self.topology = topology
         self.notes: list[str] = []
         self._kept: dict[Hashable, Any] = {}
         self._raised: dict[Hashable, BaseException] = {}

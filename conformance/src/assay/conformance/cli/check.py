@@ -30,6 +30,7 @@ from assay.conformance.reports.progress import progress
 from assay.conformance.reports.schema import as_json, write_json
 from assay.conformance.reports.table import print_durations, print_report
 from assay.conformance.reports.terminal import make_console
+from assay.conformance.targets.tpu.topologies import DEFAULT_TOPOLOGY, TOPOLOGIES, parse_topology
 from assay.conformance.timing import DEFAULT_TIMEOUT
 
 _DESCRIPTION = """\
@@ -50,7 +51,7 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help="package.module:attr or path/file.py:attr")
     parser.add_argument("--kind", help=f"the kind, where it cannot be inferred: {', '.join(Kind)}")
-    parser.add_argument("--sample", metavar="MODULE:NAME", help="a function that returns a sample (losses, metrics)")
+    parser.add_argument("--sample", metavar="MODULE:NAME", help="a function that returns a sample (losses, metrics, input pipelines)")
     parser.add_argument(
         "--trait",
         action="append",
@@ -61,6 +62,13 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument(
         "--target", type=names, default=(Target.CPU.value,), metavar="cpu,gpu,tpu", help="the targets (default: cpu)"
+    )
+    parser.add_argument(
+        "--tpu-topology",
+        default=DEFAULT_TOPOLOGY.name,
+        metavar="NAME",
+        help=f"the TPU to compile for where there is none: {', '.join(TOPOLOGIES)}, with or without a shape "
+        f"(default: {DEFAULT_TOPOLOGY.name})",
     )
     parser.add_argument("--mode", type=names, metavar="MODES", help=f"only these modes: {', '.join(Mode)}")
     parser.add_argument(
@@ -137,6 +145,7 @@ def _in_this_process(specs: list[SubjectSpec], options: argparse.Namespace, **pa
         ignore=options.ignore,
         seed=options.seed,
         max_examples=options.max_examples,
+        tpu_topology=options.tpu_topology,
         timeout=options.timeout,
         **passed,
     )
@@ -152,6 +161,7 @@ def _in_own_processes(specs: list[SubjectSpec], options: argparse.Namespace, **p
             ignore=options.ignore,
             seed=options.seed,
             max_examples=options.max_examples,
+            tpu_topology=options.tpu_topology,
             timeout=options.timeout,
             verbose=options.verbose,
         )
@@ -170,6 +180,7 @@ def _refuse_mistakes(options: argparse.Namespace) -> None:
     select_rules((), select=options.select, ignore=options.ignore)
     check_traits(dict(options.trait), kind=parse_kind(options.kind) if options.kind else None)
     members(Target, options.target)
+    parse_topology(options.tpu_topology)
     members(Mode, options.mode or ())
     for spec in (*options.subjects, *([options.sample] if options.sample else [])):
         split_spec(spec)

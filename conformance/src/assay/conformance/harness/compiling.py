@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from assay.conformance.harness.places import Place, frames_in, own_place
-from assay.conformance.model.errors import SubjectError
+from assay.conformance.harness.replacements import replacement_for
+from assay.conformance.model.errors import SubjectError, Violation
 from assay.conformance.model.vocabulary import Target
 
 _UNSUPPORTED = re.compile(r"(?P<kind>\w+) \(No registered '(?P=kind)' OpKernel")
@@ -66,6 +67,29 @@ def refusal_of(error: SubjectError) -> Refusal | None:
         return None
     kinds = tuple(dict.fromkeys(match["kind"] for match in _UNSUPPORTED.finditer(text)))
     return Refusal(kinds, _in_one_line(text), own_place(frames_in(text)))
+
+
+def explained(error: SubjectError, what: str) -> SubjectError | Violation:
+    """Return what to raise for an exception of a compiled function: why a compiler refused it, or the exception.
+
+    Args:
+      error: What came out.
+      what: What was compiled: `the loss`.
+    """
+    refusal = refusal_of(error)
+    if refusal is None:
+        return error
+    where = f" at {refusal.place.quoted()}" if refusal.place else ""
+    if not refusal.kinds:
+        return Violation(
+            f"XLA refuses {what}{where}: {refusal.said}",
+            cause="the operation needs a constant, a type or a shape that XLA cannot give it",
+            fix="Use shapes that are known while it is traced, and types that XLA has (numbers and booleans).",
+        )
+    why, instead = replacement_for(refusal.kinds)
+    return Violation(
+        f"XLA refuses {what}, because it has no kernel for {', '.join(refusal.kinds)}{where}", cause=why, fix=instead
+    )
 
 
 def _in_one_line(text: str) -> str:

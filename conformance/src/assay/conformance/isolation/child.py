@@ -15,6 +15,8 @@ from assay.conformance.isolation.protocol import Request
 from assay.conformance.model.errors import UsageError
 from assay.conformance.model.vocabulary import Mode, Target, members
 from assay.conformance.runner import Step
+from assay.conformance.session import Session
+from assay.conformance.targets.tpu.topologies import parse_topology
 
 _STDOUT, _STDERR = 1, 2
 
@@ -59,6 +61,12 @@ def _serve(request: Request, say: Callable[..., None]) -> None:
         kind=subject.kind,
         environment=describe_environment(seed=request.seed),
     )
+    session = Session(
+        subject,
+        seed=request.seed,
+        max_examples=request.max_examples,
+        topology=parse_topology(request.tpu_topology),
+    )
     for target in targets:
         say("promised", rules=[entry.rule.id for entry in promised_rules(subject.kind, target)])
 
@@ -71,8 +79,7 @@ def _serve(request: Request, say: Callable[..., None]) -> None:
             modes=modes,
             select=request.select,
             ignore=request.ignore,
-            seed=request.seed,
-            max_examples=request.max_examples,
+            session=session,
             timeout=request.timeout,
             skip=request.known_on(target),
             on_start=on_start,

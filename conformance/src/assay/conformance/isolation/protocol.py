@@ -9,6 +9,7 @@ from typing import Any
 from assay.conformance.importing import SubjectSpec
 from assay.conformance.model.vocabulary import Mode
 from assay.conformance.runner import Step
+from assay.conformance.targets.tpu.topologies import DEFAULT_TOPOLOGY
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,7 @@ class Request:
       ignore: All rules but these.
       seed: Where all randomness starts from.
       max_examples: How many cases a property search looks at.
+      tpu_topology: The TPU to compile for where there is none.
       timeout: Seconds that one check may take.
       known: Steps that have a result already, as (target, rule, mode).
       verbose: Whether the process may write to standard error.
@@ -37,6 +39,7 @@ class Request:
     ignore: tuple[str, ...] | None = None
     seed: int = 0
     max_examples: int | None = None
+    tpu_topology: str = DEFAULT_TOPOLOGY.name
     timeout: float | None = None
     known: tuple[tuple[str, str, str], ...] = ()
     verbose: bool = False

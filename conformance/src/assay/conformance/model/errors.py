@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from assay.conformance.model.vocabulary import Evidence
+
 
 class UsageError(Exception):
     """The caller asked for something that cannot be done: nothing to import, no such rule, an unknown trait.
@@ -19,13 +24,15 @@ class Violation(Exception):  # noqa: N818 - what a check finds is not an error o
       observed: What was seen, with numbers: `weights changed by up to 0.031 in 2 of 4 variables (dense/kernel, ...)`.
       cause: The most likely cause, in one sentence.
       fix: How to mend it, in one sentence, in terms of the subject's own code.
+      evidence: What it rests on, when that is not what the rule's results rest on otherwise.
     """
 
-    def __init__(self, observed: str, *, cause: str, fix: str) -> None:
+    def __init__(self, observed: str, *, cause: str, fix: str, evidence: Evidence | None = None) -> None:
         super().__init__(observed)
         self.observed = observed
         self.cause = cause
         self.fix = fix
+        self.evidence = evidence
 
 
 class NotApplicable(Exception):  # noqa: N818 - a reasoned skip is not an error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from assay.conformance.model.kinds import Kind
@@ -13,6 +13,7 @@ from assay.conformance.model.vocabulary import Evidence, Level, Mode, Target
 
 if TYPE_CHECKING:
     from assay.conformance.context import Context
+    from assay.conformance.targets.programs import Program
 
 _ID = re.compile(r"[A-Z]\d{3}")
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -66,6 +67,11 @@ class Rule:
             raise ValueError(f"Rule {self.id} must name at least one mode and one target.")
 
     @property
+    def home(self) -> Target:
+        """The target that its mutants and its twin are judged on: the CPU, unless it speaks of another alone."""
+        return Target.CPU if Target.CPU in self.targets else self.targets[0]
+
+    @property
     def kind(self) -> Kind:
         """The kind of component that the rule speaks about, from the letter of its id."""
         return next(kind for kind in Kind if kind.letter == self.id[0])
@@ -80,9 +86,11 @@ class RegisteredRule:
       check: Checks one subject in one mode: returns None when it passes, raises `Violation` or `NotApplicable`.
       mutants: Small components that are wrong in exactly this way; the first is the plainest.
       twin: A component that is right, and passes every rule of its kind.
+      programs: Returns what a target must be able to compile, where the rule is about that; None where it is not.
     """
 
     rule: Rule
     check: Callable[[Context], None]
     mutants: tuple[Subject, ...]
     twin: Subject
+    programs: Callable[[Context], Sequence[Program]] | None = None

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from assay.conformance.model.expectations import Expectation
 from assay.conformance.model.result import Result
-from assay.conformance.model.vocabulary import Level, Outcome
+from assay.conformance.model.vocabulary import Evidence, Level, Outcome
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,10 +17,11 @@ class Verdict:
 
     Attributes:
       conformant: Whether nothing speaks against the subjects.
-      complete: Whether everything that applies could be run.
+      complete: Whether everything that applies could be run, and on more than a stand-in.
       counts: How many results there are of each outcome; every outcome is there.
       rules: How many rules have a result.
       promised: How many rules the subjects' kinds promise; more than `rules` when rules were selected or ignored.
+      stood_in: How many passes rest on a stand-in for a device that is not here.
       reasons: Why it is not conformant, or not complete, as sentences.
     """
 
@@ -29,6 +30,7 @@ class Verdict:
     counts: Mapping[str, int]
     rules: int
     promised: int
+    stood_in: int
     reasons: tuple[str, ...]
 
     @property
@@ -41,10 +43,13 @@ class Verdict:
     @property
     def line(self) -> str:
         """The verdict and all counts, on one line."""
-        named = [f"{count} {outcome}" for outcome, count in self.counts.items() if count]
+        named = [f"{count} {outcome}{self._stood_in(outcome)}" for outcome, count in self.counts.items() if count]
         promised = max(self.promised, self.rules)
         rules = f"{self.rules} of {_count(promised, 'rule')}"
         return f"{self.word}: {rules}, {_count(sum(self.counts.values()), 'result')}: {', '.join(named) or 'none'}"
+
+    def _stood_in(self, outcome: str) -> str:
+        return f" ({self.stood_in} on a stand-in)" if self.stood_in and outcome == Outcome.PASS else ""
 
 
 def judge(
@@ -74,16 +79,22 @@ def judge(
     if not counts[Outcome.PASS] + counts[Outcome.EXPECTED_FAIL] + counts[Outcome.FAIL]:
         red.append("no check was carried out")
     not_run = _sentences(results, Outcome.NOT_RUN, None, "rules could not be run")
+    passed_in_its_stead = [
+        result for result in results if result.outcome is Outcome.PASS and result.evidence is Evidence.STAND_IN
+    ]
+    absent = ", ".join(dict.fromkeys(result.target.upper() for result in passed_in_its_stead))
+    stood_in = _named(passed_in_its_stead, f"rules passed on XLA on the CPU, which is no proof for a {absent}")
     advice = _sentences(results, Outcome.FAIL, Level.SHOULD, "SHOULD rules fail (advice)")
     if strict:
         red += not_run + advice
     return Verdict(
         conformant=not red,
-        complete=not not_run,
+        complete=not not_run and not stood_in,
         counts={outcome.value: counts[outcome] for outcome in Outcome},
         rules=len({result.rule for result in results}),
         promised=promised,
-        reasons=tuple(dict.fromkeys([*red, *not_run, *advice])),
+        stood_in=len(passed_in_its_stead),
+        reasons=tuple(dict.fromkeys([*red, *not_run, *stood_in, *advice])),
     )
 
 

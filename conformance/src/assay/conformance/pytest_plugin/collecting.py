@@ -19,6 +19,7 @@ from assay.conformance.pytest_plugin.checks import RuleCheck, SubjectRun
 from assay.conformance.pytest_plugin.settings import Settings, settings_of
 from assay.conformance.pytest_plugin.suites import Suite
 from assay.conformance.registry import select_rules
+from assay.conformance.targets.carrying_out import modes_of
 
 COLLECTED = pytest.StashKey[list[RuleCheck]]()
 """All checks of this process, deselected ones among them: an expectation is stale only when none of them fails."""
@@ -46,13 +47,13 @@ def checks_of(suite: Suite, config: pytest.Config) -> list[RuleCheck]:
             entries = [
                 entry
                 for entry in select_rules(promised, select=suite.select, ignore=suite.ignore)
-                if modes is None or set(modes) & set(entry.rule.modes)
+                if modes is None or set(modes) & set(modes_of(entry.rule, target))
             ]
             gates = select_rules([entry for entry in promised if entry.rule.gate], ignore=suite.ignore)
             run = SubjectRun(subject, gates, target=target, settings=settings)
             checks += [
                 RuleCheck(run, entry, mode, label=label, peers=collected)
-                for entry, mode in _steps(entries, {gate.rule.id for gate in gates}, modes)
+                for entry, mode in _steps(entries, {gate.rule.id for gate in gates}, modes, target)
             ]
     if not checks:
         raise UsageError("No rule is left to run: none that was selected speaks about these subjects and targets.")
@@ -82,13 +83,13 @@ def _plain(name: str) -> str:
 
 
 def _steps(
-    entries: Iterable[RegisteredRule], gates: set[str], modes: tuple[Mode, ...] | None
+    entries: Iterable[RegisteredRule], gates: set[str], modes: tuple[Mode, ...] | None, target: Target
 ) -> list[tuple[RegisteredRule, Mode]]:
     """The rules and modes to run, gates first; gates run in all their modes, as the runner does it."""
     steps = [
         (entry, mode)
         for entry in entries
-        for mode in entry.rule.modes
+        for mode in modes_of(entry.rule, target)
         if entry.rule.id in gates or modes is None or mode in modes
     ]
     return sorted(steps, key=lambda step: step[0].rule.id not in gates)

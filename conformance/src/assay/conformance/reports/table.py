@@ -43,10 +43,12 @@ def print_report(report: Report, console: Console, *, verbose: bool = False) -> 
       console: Where to.
       verbose: Show every rule, and say the reason of every result that is neither a pass nor a failure.
     """
+    told: set[str] = set()
     for (subject, target), results in _grouped(report.results):
         _print_heading(subject, target, results, console)
-        for note in report.notes.get(subject, ()):
+        for note in () if subject in told else report.notes.get(subject, ()):
             console.print(Text(f"{_INDENT}{note}", style="dim"), soft_wrap=True)
+        told.add(subject)
         shown = results if verbose else [one for one in results if _deserves_attention(one, results)]
         if shown:
             console.print(_table(shown))

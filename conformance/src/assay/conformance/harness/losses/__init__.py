@@ -33,6 +33,7 @@ from assay.conformance.harness.losses.probes import require_independent_examples
 from assay.conformance.harness.losses.probes import row_weights as row_weights
 from assay.conformance.harness.losses.probes import summed as summed
 from assay.conformance.harness.losses.probes import unreduced as unreduced
+from assay.conformance.harness.losses.programs import programs as programs
 from assay.conformance.harness.losses.replicas import parts_of as parts_of
 from assay.conformance.harness.losses.replicas import replica_outputs as replica_outputs
 from assay.conformance.harness.losses.values import Gradient as Gradient

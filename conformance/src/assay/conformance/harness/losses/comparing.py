@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
+from assay.conformance.harness.compiling import explained
 from assay.conformance.harness.losses.component import component
 from assay.conformance.harness.losses.probes import row_weights
 from assay.conformance.harness.losses.values import Gradient, gradient
 from assay.conformance.harness.samples import Batch, sample_of
-from assay.conformance.model.errors import NotApplicable, Violation
+from assay.conformance.model.errors import NotApplicable, SubjectError, Violation
 from assay.conformance.model.vocabulary import Mode
 
 ROWS = 4
@@ -37,15 +38,19 @@ def compare_with_eager(ctx: Context, *, cause: str, fix: str) -> None:
             continue
         for seed in range(BATCHES if not weighted else 1):
             batch = sample.grow(ROWS, seed=seed)
-            weights = _weights(ctx, batch) if weighted else None
+            weights = weights_of(ctx, batch) if weighted else None
             if weighted and weights is None:
                 continue
-            found = gradient(ctx, loss, batch, weights)
+            try:
+                found = gradient(ctx, loss, batch, weights)
+            except SubjectError as error:
+                raise explained(error, "the loss") from error
             expected = gradient(ctx, loss, batch, weights, mode=Mode.EAGER)
             _compare(ctx, found, expected, f"batch {seed + 1}" + (" with weights" if weighted else ""), cause, fix)
 
 
-def _weights(ctx: Context, batch: Batch) -> Any:
+def weights_of(ctx: Context, batch: Batch) -> Any:
+    """Return weights for a batch, one an example, or None where there is no shape that they should have."""
     try:
         return row_weights(ctx, batch, _WEIGHTS)
     except NotApplicable:

@@ -57,7 +57,7 @@ def gradient(
     Raises:
       SubjectError: If the loss raises.
     """
-    found, gradients = _call(ctx, loss, "gradient", lambda: _differentiated(loss), batch, weights, mode)
+    found, gradients = _call(ctx, loss, "gradient", lambda: differentiated(loss), batch, weights, mode)
     return Gradient(
         np.asarray(to_float64(found)), tuple(None if g is None else np.asarray(to_float64(g)) for g in gradients)
     )
@@ -91,7 +91,8 @@ def _call(
         return loss.compiled[key](*arguments)
 
 
-def _differentiated(loss: LossComponent) -> Callable[..., Any]:
+def differentiated(loss: LossComponent) -> Callable[..., Any]:
+    """Return a function of the same arguments that gives a loss, and the gradients of its sum by its predictions."""
     import tensorflow as tf
 
     def run(y_true: Any, y_pred: Any, weights: Any = None) -> Any:

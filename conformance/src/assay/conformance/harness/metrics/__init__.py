@@ -27,4 +27,5 @@ from assay.conformance.harness.metrics.contrast import contrasting as contrastin
 from assay.conformance.harness.metrics.contrast import joined as joined
 from assay.conformance.harness.metrics.counting import counts_examples as counts_examples
 from assay.conformance.harness.metrics.counting import stalled as stalled
+from assay.conformance.harness.metrics.programs import programs as programs
 from assay.conformance.harness.metrics.replicas import ReplicatedMetric as ReplicatedMetric

@@ -8,7 +8,7 @@ from assay.conformance.context import Context
 from assay.conformance.harness import metrics
 from assay.conformance.harness.calls import calling
 from assay.conformance.harness.samples import describe, sample_of
-from assay.conformance.model import Level, Mode, Rule, Violation
+from assay.conformance.model import Level, Mode, Rule, Target, Violation
 from assay.conformance.specimens import HIT_RATE, SoundHitRate
 
 RULE = Rule(
@@ -36,6 +36,7 @@ class HitRate(tf.keras.metrics.Metric):
         return tf.math.divide_no_nan(self.hits, self.total)
 """,
     modes=(Mode.EAGER,),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
     traits=("domain", "arguments"),
     gate=True,
 )

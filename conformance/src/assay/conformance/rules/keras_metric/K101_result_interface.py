@@ -10,7 +10,7 @@ from assay.conformance.harness import metrics
 from assay.conformance.harness.calls import calling
 from assay.conformance.harness.samples import sample_of
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, Rule, Violation
+from assay.conformance.model import Level, Mode, Rule, Target, Violation
 from assay.conformance.specimens import HIT_RATE, IOU, SoundHitRate, SoundIoU
 
 RULE = Rule(
@@ -36,6 +36,7 @@ def result(self):
     return {"iou/mean": self.mean(), "iou/road": self.of(0)}
 """,
     modes=(Mode.EAGER,),
+    targets=(Target.CPU, Target.GPU),
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness import metrics
-from assay.conformance.model import Level, Mode, Rule, Violation
+from assay.conformance.model import Level, Mode, Rule, Target, Violation
 from assay.conformance.specimens import DEVIATION, HIT_RATE, SoundDeviation, SoundHitRate
 
 RULE = Rule(
@@ -32,6 +32,7 @@ def result(self):
     return self.total / self.count
 """,
     modes=(Mode.EAGER,),
+    targets=(Target.CPU, Target.GPU),
 )
 
 

@@ -10,7 +10,7 @@ from assay.conformance.harness import metrics
 from assay.conformance.harness.samples import Batch, sample_of
 from assay.conformance.harness.searching import search
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, Rule, SubjectError, Violation
+from assay.conformance.model import Level, Mode, Rule, SubjectError, Target, Violation
 from assay.conformance.specimens import DEVIATION, HIT_RATE, IOU, SoundDeviation, SoundHitRate, SoundIoU
 
 RULE = Rule(
@@ -38,6 +38,7 @@ def update_state(self, y_true, y_pred, sample_weight=None):
     self.count.assign_add(tf.cast(tf.size(values), tf.float32))
 """,
     modes=(Mode.EAGER,),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
     traits=("order_dependent",),
     references=("Lightning-AI/pytorch-lightning#3517",),
 )

@@ -8,7 +8,7 @@ from assay.conformance.context import Context
 from assay.conformance.harness import metrics
 from assay.conformance.harness.samples import sample_of
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, NotApplicable, Rule, Violation
+from assay.conformance.model import Level, Mode, NotApplicable, Rule, Target, Violation
 from assay.conformance.specimens import HIT_RATE, SoundHitRate
 
 RULE = Rule(
@@ -32,6 +32,7 @@ hits = tf.reduce_sum(tf.cast(rank <= k, tf.float32))  # k + 1 ranks
 hits = tf.reduce_sum(tf.cast(rank < k, tf.float32))
 """,
     modes=(Mode.EAGER,),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
     traits=("reference",),
     references=("torchmetrics: the argument reference_metric of its tests",),
 )

@@ -11,7 +11,7 @@ from assay.conformance.harness import metrics
 from assay.conformance.harness.samples import Batch, Domain
 from assay.conformance.harness.searching import search
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, Rule, SubjectError, Violation
+from assay.conformance.model import Level, Mode, Rule, SubjectError, Target, Violation
 from assay.conformance.specimens import DEVIATION, HIT_RATE, SoundDeviation, SoundHitRate
 
 RULE = Rule(
@@ -40,6 +40,7 @@ def update_state(self, y_true, y_pred, sample_weight=None):
     self.count.assign_add(tf.reduce_sum(sample_weight))
 """,
     modes=(Mode.EAGER,),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
     references=("keras-team/keras#592",),
 )
 

@@ -10,7 +10,7 @@ from assay.conformance.context import Context
 from assay.conformance.harness import metrics
 from assay.conformance.harness.samples import Batch, Domain
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, NotApplicable, Rule, Violation
+from assay.conformance.model import Level, Mode, NotApplicable, Rule, Target, Violation
 from assay.conformance.specimens import IGNORING_HIT_RATE, SoundIgnoringHitRate
 
 RULE = Rule(
@@ -35,6 +35,7 @@ weights = tf.cast(tf.not_equal(y_true, 255), tf.float32)
 labels = tf.where(tf.equal(y_true, 255), 0, y_true)
 """,
     modes=(Mode.EAGER,),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
     traits=("ignore_label",),
     references=("tensorflow/models: the ignore label 255 of segmentation",),
 )

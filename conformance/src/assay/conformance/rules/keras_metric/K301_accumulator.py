@@ -12,7 +12,7 @@ from assay.conformance.harness.calls import calling
 from assay.conformance.harness.flavour import precision_policy
 from assay.conformance.harness.samples import Batch
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, NotApplicable, Rule, Violation
+from assay.conformance.model import Level, Mode, NotApplicable, Rule, Target, Violation
 from assay.conformance.specimens import DEVIATION, HIT_RATE, SoundDeviation, SoundHitRate
 
 RULE = Rule(
@@ -37,6 +37,7 @@ self.total = self.add_weight(name="total", dtype=tf.keras.mixed_precision.global
 self.total = self.add_weight(name="total", dtype="float32")
 """,
     modes=(Mode.MIXED_PRECISION,),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
     references=("datamol-io/graphium#406",),
 )
 

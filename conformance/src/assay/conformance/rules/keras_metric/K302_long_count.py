@@ -7,7 +7,7 @@ from typing import Any
 from assay.conformance.context import Context
 from assay.conformance.harness import metrics
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, NotApplicable, Rule, Violation
+from assay.conformance.model import Level, Mode, NotApplicable, Rule, Target, Violation
 from assay.conformance.specimens import HIT_RATE, IOU, SoundHitRate, SoundIoU
 
 RULE = Rule(
@@ -33,6 +33,7 @@ self.count = self.add_weight(name="count", dtype="float32")
 self.count = self.add_weight(name="count", dtype="int64")  # or float64, exact up to 2^53
 """,
     modes=(Mode.EAGER,),
+    targets=(Target.CPU, Target.GPU),
     references=("IEEE 754: a float32 has 24 bits of significand, a float64 has 53",),
 )
 

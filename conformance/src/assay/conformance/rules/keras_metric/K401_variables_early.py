@@ -10,7 +10,7 @@ from assay.conformance.harness.calls import calling
 from assay.conformance.harness.metrics import updates
 from assay.conformance.harness.samples import sample_of
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, Rule, SubjectError, Violation
+from assay.conformance.model import Level, Mode, Rule, SubjectError, Target, Violation
 from assay.conformance.specimens import HIT_RATE, IOU, SoundHitRate, SoundIoU
 
 RULE = Rule(
@@ -39,6 +39,7 @@ def __init__(self, num_classes, **kwargs):
     self.matrix = self.add_weight(shape=(num_classes, num_classes), initializer="zeros")
 """,
     modes=(Mode.GRAPH,),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
     references=("tensorflow/tensorflow#33517",),
 )
 

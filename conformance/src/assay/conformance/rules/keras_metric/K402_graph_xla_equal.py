@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness import metrics
+from assay.conformance.harness.compiling import explained
 from assay.conformance.harness.metrics import updates
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, Rule, Violation
+from assay.conformance.model import Level, Mode, Rule, SubjectError, Target, Violation
 from assay.conformance.specimens import DEVIATION, HIT_RATE, IOU, SoundDeviation, SoundHitRate
+from assay.conformance.targets.programs import Program
 
 RULE = Rule(
     id="K402",
@@ -34,6 +36,7 @@ def update_state(self, y_true, y_pred, sample_weight=None):
     self.batches.assign_add(1.0)
 """,
     modes=(Mode.GRAPH, Mode.XLA),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
     references=("Lightning-AI/torchmetrics#1466", "keras-team/keras-cv#895"),
 )
 
@@ -44,7 +47,10 @@ def check(ctx: Context) -> None:
     """Compare a graph with eager calls."""
     batches = metrics.contrasting(ctx, ROWS, ROWS, ROWS)
     expected = ctx.share("eager metric steps", lambda: updates.run_in(ctx, metrics.fresh(ctx), batches, Mode.EAGER))
-    found = updates.run_in(ctx, metrics.fresh(ctx), batches, ctx.mode)
+    try:
+        found = updates.run_in(ctx, metrics.fresh(ctx), batches, ctx.mode)
+    except SubjectError as error:
+        raise explained(error, "update_state") from error
     for step, (actual, wanted) in enumerate(zip(found, expected, strict=True)):
         differs = metrics.difference(ctx, actual, wanted)
         if differs:
@@ -53,6 +59,11 @@ def check(ctx: Context) -> None:
                 cause="Python decides something while the graph is traced: a branch, a counter, a NumPy value",
                 fix="Use TensorFlow operations and variables for what depends on values or changes.",
             )
+
+
+def programs(ctx: Context) -> list[Program]:
+    """What a target must be able to compile."""
+    return metrics.programs(ctx)
 
 
 class _CountsOnTheHost(SoundDeviation):

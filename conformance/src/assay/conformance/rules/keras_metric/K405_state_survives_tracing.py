@@ -8,7 +8,7 @@ from assay.conformance.context import Context
 from assay.conformance.harness import metrics
 from assay.conformance.harness.metrics import updates
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, Rule, Violation
+from assay.conformance.model import Level, Mode, Rule, Target, Violation
 from assay.conformance.specimens import DEVIATION, HIT_RATE, SoundDeviation, SoundHitRate
 
 RULE = Rule(
@@ -35,6 +35,7 @@ def reset_state(self):
     self.total.assign(0.0)
 """,
     modes=(Mode.GRAPH,),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
 )
 
 

@@ -8,7 +8,7 @@ from assay.conformance.context import Context
 from assay.conformance.harness import metrics
 from assay.conformance.harness.samples import sample_of
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, Rule, SubjectError, Violation
+from assay.conformance.model import Level, Mode, Rule, SubjectError, Target, Violation
 from assay.conformance.specimens import DEVIATION, HIT_RATE, IOU, SoundDeviation, SoundHitRate, SoundIoU
 
 RULE = Rule(
@@ -33,6 +33,7 @@ self.total = tf.Variable(0.0, synchronization=ON_READ, aggregation=tf.VariableAg
 self.total = tf.Variable(0.0, synchronization=ON_READ, aggregation=tf.VariableAggregation.SUM)
 """,
     modes=(Mode.REPLICAS,),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
     traits=("order_dependent",),
     references=("tensorflow/addons#2629",),
 )

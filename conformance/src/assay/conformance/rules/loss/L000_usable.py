@@ -8,7 +8,7 @@ import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness import losses
 from assay.conformance.harness.samples import describe, sample_of
-from assay.conformance.model import Level, Mode, Rule, Violation
+from assay.conformance.model import Level, Mode, Rule, Target, Violation
 from assay.conformance.specimens import CROSS_ENTROPY, SoundCrossEntropy
 
 RULE = Rule(
@@ -38,6 +38,7 @@ class FocalLoss(tf.keras.losses.Loss):
         self.gamma = gamma
 """,
     modes=(Mode.EAGER,),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
     traits=("domain", "arguments"),
     gate=True,
 )

@@ -8,7 +8,7 @@ from assay.conformance.context import Context
 from assay.conformance.harness import losses
 from assay.conformance.harness.samples import sample_of
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, Rule, Violation
+from assay.conformance.model import Level, Mode, Rule, Target, Violation
 from assay.conformance.specimens import CROSS_ENTROPY, HUBER_LOSS, SoundCrossEntropy, SoundHuber
 
 RULE = Rule(
@@ -35,6 +35,7 @@ def call(self, y_true, y_pred):
     return tf.reduce_mean(tf.square(y_pred - y_true), axis=-1)  # [batch]
 """,
     modes=(Mode.EAGER,),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
     traits=("mixes_examples",),
     references=("google-deepmind/optax: losses return one value an example",),
 )

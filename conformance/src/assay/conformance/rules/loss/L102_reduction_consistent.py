@@ -9,7 +9,7 @@ from assay.conformance.context import Context
 from assay.conformance.harness import losses
 from assay.conformance.harness.samples import Batch, sample_of
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, NotApplicable, Rule, Violation
+from assay.conformance.model import Level, Mode, NotApplicable, Rule, Target, Violation
 from assay.conformance.specimens import CROSS_ENTROPY, HUBER_LOSS, SoundCrossEntropy, SoundHuber
 
 RULE = Rule(
@@ -39,6 +39,7 @@ def __call__(self, y_true, y_pred, sample_weight=None):
     return self.reduce(self.call(y_true, y_pred))
 """,
     modes=(Mode.EAGER,),
+    targets=(Target.CPU, Target.GPU),
     traits=("normaliser", "ignore_label"),
     references=("google-deepmind/optax: tests of losses",),
 )

@@ -11,7 +11,7 @@ from assay.conformance.harness.calls import calling
 from assay.conformance.harness.flavour import precision_policy
 from assay.conformance.harness.samples import sample_of
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, Rule, SubjectError, Violation
+from assay.conformance.model import Level, Mode, Rule, SubjectError, Target, Violation
 from assay.conformance.specimens import CROSS_ENTROPY, HUBER_LOSS, SoundCrossEntropy, SoundHuber
 
 RULE = Rule(
@@ -39,6 +39,7 @@ def call(self, y_true, y_pred):
     return tf.reduce_mean(tf.square(y_pred - tf.cast(y_true, tf.float32)), axis=-1)
 """,
     modes=(Mode.EAGER,),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
     references=("tensorflow/tensorflow#45568",),
 )
 

@@ -9,7 +9,7 @@ from assay.conformance.context import Context
 from assay.conformance.harness import losses
 from assay.conformance.harness.samples import sample_of
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, NotApplicable, Rule, Violation
+from assay.conformance.model import Level, Mode, NotApplicable, Rule, Target, Violation
 from assay.conformance.specimens import CROSS_ENTROPY, HUBER_LOSS, SoundCrossEntropy, SoundHuber
 
 RULE = Rule(
@@ -38,6 +38,7 @@ def call_and_reduce(y_true, y_pred):
     return tf.math.divide_no_nan(tf.reduce_sum(losses), tf.cast(tf.size(losses), tf.float32))
 """,
     modes=(Mode.EAGER, Mode.GRAPH),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
     traits=("mixes_examples",),
 )
 

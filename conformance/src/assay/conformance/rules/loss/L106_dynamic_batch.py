@@ -9,7 +9,7 @@ from assay.conformance.harness import losses
 from assay.conformance.harness.calls import calling
 from assay.conformance.harness.samples import Batch, Domain, Leaf, sample_of
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, Rule, Violation
+from assay.conformance.model import Level, Mode, Rule, Target, Violation
 from assay.conformance.specimens import CROSS_ENTROPY, HUBER_LOSS, SoundCrossEntropy, SoundHuber
 
 RULE = Rule(
@@ -36,6 +36,7 @@ def call_and_reduce(y_true, y_pred):
     return tf.reduce_sum(tf.square(y_pred - y_true)) / tf.cast(tf.shape(y_pred)[0], tf.float32)
 """,
     modes=(Mode.GRAPH,),
+    targets=(Target.CPU, Target.GPU),
     references=("keras-team/keras-hub#443",),
 )
 

@@ -10,7 +10,7 @@ from assay.conformance.harness import losses
 from assay.conformance.harness.flavour import precision_policy
 from assay.conformance.harness.samples import Batch, Domain, sample_of
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, NotApplicable, Rule, SubjectError, Violation
+from assay.conformance.model import Level, Mode, NotApplicable, Rule, SubjectError, Target, Violation
 from assay.conformance.specimens import CROSS_ENTROPY, SoundCrossEntropy
 
 RULE = Rule(
@@ -39,6 +39,7 @@ return tf.keras.losses.sparse_categorical_crossentropy(y_true, y_pred)
 return tf.keras.losses.sparse_categorical_crossentropy(tf.cast(y_true, tf.int32), y_pred)
 """,
     modes=(Mode.EAGER,),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
     traits=("domain",),
 )
 

@@ -10,7 +10,7 @@ from assay.conformance.harness import losses
 from assay.conformance.harness.refusals import is_refusal
 from assay.conformance.harness.samples import Batch, Domain, sample_of, saturated
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, NotApplicable, Rule, SubjectError, Violation
+from assay.conformance.model import Level, Mode, NotApplicable, Rule, SubjectError, Target, Violation
 from assay.conformance.specimens import CROSS_ENTROPY, HUBER_LOSS, PROBABILITY_LOSS, SoundCrossEntropy, SoundHuber
 
 RULE = Rule(
@@ -36,6 +36,7 @@ def call(self, y_true, y_pred):
     return -tf.math.log(tf.cast(y_pred, tf.float32) + 1e-8)
 """,
     modes=(Mode.EAGER,),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
 )
 
 DTYPES = ("float16", "bfloat16")

@@ -8,7 +8,7 @@ from assay.conformance.context import Context
 from assay.conformance.harness import losses
 from assay.conformance.harness.samples import Batch, sample_of
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, Rule, Violation
+from assay.conformance.model import Level, Mode, Rule, Target, Violation
 from assay.conformance.specimens import CROSS_ENTROPY, DICE_LOSS, HUBER_LOSS, SoundCrossEntropy, SoundHuber
 
 RULE = Rule(
@@ -35,6 +35,7 @@ def call(self, y_true, y_pred):
     return tf.reduce_mean(tf.nn.relu(1.0 + tf.linalg.diag_part(distances)[:, None] - distances), axis=-1)
 """,
     modes=(Mode.EAGER,),
+    targets=(Target.CPU, Target.GPU),
     references=("scikit-learn: check_methods_sample_order_invariance",),
 )
 

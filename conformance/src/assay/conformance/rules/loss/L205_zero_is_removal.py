@@ -10,7 +10,7 @@ from assay.conformance.context import Context
 from assay.conformance.harness import losses
 from assay.conformance.harness.samples import Batch, sample_of
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, NotApplicable, Rule, Violation
+from assay.conformance.model import Level, Mode, NotApplicable, Rule, Target, Violation
 from assay.conformance.specimens import CROSS_ENTROPY, HUBER_LOSS, SoundCrossEntropy, SoundHuber
 
 RULE = Rule(
@@ -38,6 +38,7 @@ def __call__(self, y_true, y_pred, sample_weight):
     return tf.reduce_sum(self.call(y_true, y_pred) * sample_weight)
 """,
     modes=(Mode.EAGER,),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
     traits=("normaliser", "mixes_examples", "ignore_label"),
     references=("scikit-learn/scikit-learn#29818",),
 )

@@ -10,7 +10,7 @@ from assay.conformance.context import Context
 from assay.conformance.harness import losses
 from assay.conformance.harness.samples import Batch, Domain, opposed, sample_of
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, NotApplicable, Rule, Violation
+from assay.conformance.model import Level, Mode, NotApplicable, Rule, Target, Violation
 from assay.conformance.specimens import CROSS_ENTROPY, HUBER_LOSS, SoundCrossEntropy, SoundHuber
 from assay.conformance.specimens.loss import masked
 
@@ -40,6 +40,7 @@ safe = tf.where(weights[:, None] > 0, y_pred, tf.zeros_like(y_pred))  # before t
 losses = loss_fn(y_true, safe) * weights
 """,
     modes=(Mode.EAGER,),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
     traits=("mixes_examples",),
     references=("keras-team/keras#592", "google/jax#1052: the double where"),
 )

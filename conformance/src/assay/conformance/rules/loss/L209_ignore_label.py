@@ -10,7 +10,7 @@ from assay.conformance.context import Context
 from assay.conformance.harness import losses
 from assay.conformance.harness.samples import Batch, sample_of
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, NotApplicable, Rule, Violation
+from assay.conformance.model import Level, Mode, NotApplicable, Rule, Target, Violation
 from assay.conformance.specimens import IGNORING_LOSS, SoundCrossEntropy
 
 RULE = Rule(
@@ -34,6 +34,7 @@ valid = tf.not_equal(y_true, 255)
 losses = cross_entropy(tf.where(valid, y_true, 0), y_pred) * tf.cast(valid, tf.float32)
 """,
     modes=(Mode.EAGER,),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
     traits=("ignore_label",),
     references=("tensorflow/models: the ignore label 255 of segmentation",),
 )

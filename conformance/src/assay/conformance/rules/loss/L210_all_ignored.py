@@ -9,7 +9,7 @@ from assay.conformance.context import Context
 from assay.conformance.harness import losses
 from assay.conformance.harness.samples import Batch, sample_of
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, NotApplicable, Rule, Violation
+from assay.conformance.model import Level, Mode, NotApplicable, Rule, Target, Violation
 from assay.conformance.specimens import CROSS_ENTROPY, IGNORING_LOSS, SoundCrossEntropy
 
 RULE = Rule(
@@ -34,6 +34,7 @@ return tf.reduce_sum(losses * weights) / tf.reduce_sum(weights)  # 0 / 0
 return tf.math.divide_no_nan(tf.reduce_sum(losses * weights), tf.reduce_sum(weights))
 """,
     modes=(Mode.EAGER,),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
     traits=("ignore_label", "mixes_examples"),
     references=("keras-team/keras#21908", "keras-team/keras#3270", "keras-team/keras#7917"),
 )

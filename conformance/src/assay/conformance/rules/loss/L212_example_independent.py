@@ -7,7 +7,7 @@ from typing import Any
 from assay.conformance.context import Context
 from assay.conformance.harness import losses
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, Rule, Violation
+from assay.conformance.model import Level, Mode, Rule, Target, Violation
 from assay.conformance.specimens import CROSS_ENTROPY, HUBER_LOSS, SoundCrossEntropy, SoundHuber
 
 RULE = Rule(
@@ -33,6 +33,7 @@ probabilities = tf.nn.softmax(y_pred, axis=0)  # over the batch
 probabilities = tf.nn.softmax(y_pred, axis=-1)  # over the classes
 """,
     modes=(Mode.EAGER,),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
     traits=("mixes_examples",),
     references=("tensorflow/tensorflow#39268",),
 )

@@ -9,7 +9,7 @@ from assay.conformance.context import Context
 from assay.conformance.harness import losses
 from assay.conformance.harness.samples import Batch, Domain, sample_of
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, NotApplicable, Rule, Violation
+from assay.conformance.model import Level, Mode, NotApplicable, Rule, Target, Violation
 from assay.conformance.specimens import SOFT_LABEL_LOSS, SoundBinaryCrossEntropy
 
 RULE = Rule(
@@ -32,6 +32,7 @@ weights = tf.where(y_true == 1.0, alpha, 1.0 - alpha)
 weights = y_true * alpha + (1.0 - y_true) * (1.0 - alpha)
 """,
     modes=(Mode.EAGER,),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
     traits=("domain",),
 )
 

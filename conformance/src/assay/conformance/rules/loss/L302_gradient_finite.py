@@ -10,7 +10,7 @@ from assay.conformance.context import Context
 from assay.conformance.harness import losses
 from assay.conformance.harness.samples import Batch, perfect, sample_of, saturated, wrong
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, NotApplicable, Rule, Violation
+from assay.conformance.model import Level, Mode, NotApplicable, Rule, Target, Violation
 from assay.conformance.specimens import CROSS_ENTROPY, HUBER_LOSS, PROBABILITY_LOSS, SoundCrossEntropy, SoundHuber
 
 RULE = Rule(
@@ -36,6 +36,7 @@ return -tf.math.log(1.0 - p)  # log(0) from logits of 17 on
 return tf.nn.softplus(logits)  # the same number at any size
 """,
     modes=(Mode.EAGER,),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
     references=("kornia/kornia#918", "google-deepmind/optax#1267", "fizyr/keras-retinanet#706"),
 )
 

@@ -10,7 +10,7 @@ from assay.conformance.context import Context
 from assay.conformance.harness import losses
 from assay.conformance.harness.samples import Batch, Domain, perfect, sample_of, saturated, wrong
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, NotApplicable, Rule, SubjectError, Violation
+from assay.conformance.model import Level, Mode, NotApplicable, Rule, SubjectError, Target, Violation
 from assay.conformance.specimens import CROSS_ENTROPY, SOFT_LABEL_LOSS, SoundBinaryCrossEntropy, SoundCrossEntropy
 
 RULE = Rule(
@@ -36,6 +36,7 @@ return -tf.math.log(tf.sigmoid(x) + 1e-8)
 return tf.nn.softplus(-x)
 """,
     modes=(Mode.EAGER,),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
     traits=("reference", "domain"),
     references=("google-deepmind/optax: focal loss in log space",),
 )

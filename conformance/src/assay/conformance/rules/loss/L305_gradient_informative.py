@@ -9,7 +9,7 @@ from assay.conformance.context import Context
 from assay.conformance.harness import losses
 from assay.conformance.harness.samples import Batch, Domain, is_categorical, perfect, sample_of, wrong
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, NotApplicable, Rule, Violation
+from assay.conformance.model import Level, Mode, NotApplicable, Rule, Target, Violation
 from assay.conformance.specimens import CROSS_ENTROPY, PROBABILITY_LOSS, SoundCrossEntropy
 
 RULE = Rule(
@@ -37,6 +37,7 @@ return -tf.math.log(p)
 return tf.nn.softplus(-x)
 """,
     modes=(Mode.EAGER,),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
     traits=("mixes_examples", "domain"),
 )
 

@@ -7,7 +7,7 @@ from typing import Any
 from assay.conformance.context import Context
 from assay.conformance.harness import losses
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, Rule
+from assay.conformance.model import Level, Mode, Rule, Target
 from assay.conformance.specimens import CROSS_ENTROPY, HUBER_LOSS, SoundCrossEntropy, SoundHuber
 
 RULE = Rule(
@@ -34,6 +34,7 @@ def call(self, y_true, y_pred):
     return tf.square(y_pred - y_true) / tf.reduce_max(y_true)
 """,
     modes=(Mode.GRAPH,),
+    targets=(Target.CPU, Target.GPU),
     references=("google-deepmind/chex: variants",),
 )
 

@@ -7,8 +7,9 @@ from typing import Any
 from assay.conformance.context import Context
 from assay.conformance.harness import losses
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, Rule
+from assay.conformance.model import Level, Mode, Rule, Target
 from assay.conformance.specimens import CROSS_ENTROPY, HUBER_LOSS, SoundHuber
+from assay.conformance.targets.programs import Program
 
 RULE = Rule(
     id="L402",
@@ -32,6 +33,7 @@ matched = tf.numpy_function(linear_sum_assignment, [costs], tf.int64)  # Python 
 matched = tf.argmin(costs, axis=-1)
 """,
     modes=(Mode.XLA,),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
     references=(
         "huggingface/transformers#17973",
         "artemmavrin/focal-loss#19",
@@ -47,6 +49,11 @@ def check(ctx: Context) -> None:
         cause="an operation has another meaning or no kernel under XLA, or the graph was cut by Python",
         fix="Use TensorFlow operations on numbers, with masks and weights in place of shapes that depend on values.",
     )
+
+
+def programs(ctx: Context) -> list[Program]:
+    """What a target must be able to compile."""
+    return losses.programs(ctx)
 
 
 class _CallsPython(SoundHuber):

@@ -9,7 +9,7 @@ from assay.conformance.context import Context
 from assay.conformance.harness import losses
 from assay.conformance.harness.samples import Domain, sample_of
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, NotApplicable, Rule, SubjectError, Violation
+from assay.conformance.model import Level, Mode, NotApplicable, Rule, SubjectError, Target, Violation
 from assay.conformance.specimens import CROSS_ENTROPY, PROBABILITY_LOSS, SoundCrossEntropy
 
 RULE = Rule(
@@ -34,6 +34,7 @@ picked = tf.gather(probabilities, labels, batch_dims=1)  # raises on a CPU, clam
 picked = tf.reduce_sum(probabilities * tf.one_hot(labels, num_classes), axis=-1)  # 0 in every mode
 """,
     modes=(Mode.XLA,),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
     traits=("domain",),
 )
 

@@ -10,7 +10,7 @@ from assay.conformance.harness import losses
 from assay.conformance.harness.samples import Batch, sample_of
 from assay.conformance.harness.strategies import REPLICAS
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, NotApplicable, Rule, Violation
+from assay.conformance.model import Level, Mode, NotApplicable, Rule, Target, Violation
 from assay.conformance.specimens import CROSS_ENTROPY, HUBER_LOSS, SoundCrossEntropy, SoundHuber
 
 RULE = Rule(
@@ -44,6 +44,7 @@ def call(self, y_true, y_pred):
     return tf.reduce_sum(losses)  # replicas add up
 """,
     modes=(Mode.REPLICAS,),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
     traits=("mixes_examples", "normaliser"),
     references=("keras-team/keras#16285", "tensorflow/tensorflow#33651", "tensorflow/tensorflow#45923"),
 )

@@ -10,7 +10,7 @@ from assay.conformance.harness import losses
 from assay.conformance.harness.samples import sample_of
 from assay.conformance.harness.strategies import REPLICAS
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, NotApplicable, Rule, Violation
+from assay.conformance.model import Level, Mode, NotApplicable, Rule, Target, Violation
 from assay.conformance.specimens import IGNORING_LOSS, SoundCrossEntropy
 
 RULE = Rule(
@@ -41,6 +41,7 @@ count = context.all_reduce(tf.distribute.ReduceOp.SUM, count)  # of all replicas
 total = tf.math.divide_no_nan(tf.reduce_sum(losses * valid), count)
 """,
     modes=(Mode.REPLICAS,),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
     traits=("normaliser", "ignore_label", "mixes_examples"),
     references=("tensorflow/tensorflow#33651",),
 )

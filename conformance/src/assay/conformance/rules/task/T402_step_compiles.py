@@ -24,6 +24,7 @@ from assay.conformance.harness import (
     refusal_of,
     replacement_for,
     state_difference,
+    step_programs,
     traced_steps,
     training_batches,
     validation_batches,
@@ -33,6 +34,7 @@ from assay.conformance.harness.runs import DEFAULT_STEPS
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, SubjectError, Target, Violation
 from assay.conformance.specimens import SOUND_TASK, SoundTask
+from assay.conformance.targets.programs import Program
 
 RULE = Rule(
     id="T402",
@@ -83,6 +85,11 @@ def check(ctx: Context) -> None:
         _check_shapes(name, graph)
     _check_training(ctx)
     _check_validation(ctx)
+
+
+def programs(ctx: Context) -> list[Program]:
+    """What a target must be able to compile."""
+    return step_programs(ctx)
 
 
 def _check_strings(ctx: Context) -> None:
