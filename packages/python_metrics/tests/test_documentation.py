@@ -15,7 +15,7 @@ README = Path(__file__).parents[1] / "README.md"
 
 def snippets():
     yield from ((README.name, snippet) for snippet in SNIPPET.findall(README.read_text()))
-    for module in pkgutil.iter_modules(assay.python_metrics.__path__, "assay.python_metrics."):
+    for module in pkgutil.walk_packages(assay.python_metrics.__path__, "assay.python_metrics."):
         doc = importlib.import_module(module.name).__doc__ or ""
         yield from ((module.name, snippet) for snippet in SNIPPET.findall(doc))
 
