@@ -254,3 +254,76 @@ def test_t001_shows_the_signature_and_the_call():
         finding.observed
     )
     assert "(inputs, model, metrics=None)" in finding.fix
+
+
+@pytest.mark.parametrize(
+    ("logs", "cause"),
+    [
+        (lambda loss: {"total_loss": loss}, "another name: total_loss"),
+        (lambda loss: {"accuracy": loss}, "not among the logs"),
+        (lambda loss: {"loss": tf.stack([loss, loss, loss])}, "each of 3 examples"),
+        (lambda loss: {"loss": 0}, "a plain 0"),
+    ],
+)
+def test_t101_tells_what_is_wrong_with_the_loss(logs, cause):
+    class Logs(SoundTask):
+        def train_logs(self, loss):
+            return logs(loss)
+
+    assert cause in finding_of("T101", Logs).cause
+
+
+def test_t101_names_the_key_that_one_replica_lacks():
+    class ComesAndGoes(SoundTask):
+        def validation_logs(self, labels, outputs, loss):
+            logs = super().validation_logs(labels, outputs, loss)
+            return {**logs, "odd": loss} if labels.shape[0] % 2 else logs
+
+    finding = finding_of("T101", ComesAndGoes, Mode.REPLICAS)
+
+    assert "validation_step" in finding.observed
+    assert "['odd'] only one of them has" in finding.observed
+    assert "differs between replicas" in finding.cause
+
+
+def test_t109_says_what_to_do_about_no_losses_at_all():
+    class Adds(SoundTask):
+        def build_losses(self, labels, model_outputs, aux_losses=None):
+            return super().build_losses(labels, model_outputs) + tf.add_n([*aux_losses, tf.constant(0.0)])
+
+    finding = finding_of("T109", Adds)
+
+    assert "aux_losses=None raised TypeError" in finding.observed
+    assert "if aux_losses:" in finding.fix
+
+
+def test_t403_shows_the_argument_that_makes_a_function_trace_again():
+    class Counts(SoundTask):
+        def __init__(self):
+            super().__init__()
+            self.steps = 0
+            self.weighted = tf.function(lambda loss, step: loss * min(1.0, step / 1000.0))
+
+        def replica_share(self, loss):
+            self.steps += 1
+            return self.weighted(super().replica_share(loss), self.steps)
+
+    finding = finding_of("T403", Counts)
+
+    assert "the Task's weighted was traced 3 more times in steps 3 to 5" in finding.observed
+    assert "Literal[5]` after `" in finding.observed
+
+
+def test_t403_shows_the_signature_and_the_line_of_the_variable():
+    class Makes(SoundTask):
+        average = None
+
+        def train_logs(self, loss):
+            if self.average is None:
+                self.average = tf.Variable(0.0, name="average")
+            return {"loss": loss}
+
+    finding = finding_of("T403", Makes, Mode.GRAPH)
+
+    assert "float32[8, 8]" in finding.observed
+    assert "average of shape [] at test_step_messages.py" in finding.observed

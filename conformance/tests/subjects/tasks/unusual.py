@@ -121,7 +121,7 @@ class FollowsItsOwnAverage(SoundTask):
 
 
 class GoesBelowZero(SoundTask):
-    """A likelihood of continuous values: a loss that is negative when the model is good; no metrics, no names."""
+    """A likelihood of continuous values: a loss that is negative when the model is good; no metrics."""
 
     def build_inputs(self, params, input_context=None):
         return super().build_inputs(params, input_context).map(lambda x, y: (x, 0.01 * x[:, :1]))
@@ -131,12 +131,13 @@ class GoesBelowZero(SoundTask):
         return tf.keras.Sequential([layers.Input((NUM_FEATURES,)), layers.Dense(2)])
 
     def build_metrics(self, training=True):
-        return None
+        return []
 
     def build_losses(self, labels, model_outputs, aux_losses=None):
         mean, log_scale = model_outputs[:, :1], model_outputs[:, 1:]
         apart = (labels - mean) * tf.exp(-log_scale)
-        return tf.reduce_mean(0.5 * tf.square(apart) + log_scale - 3.0)
+        loss = tf.reduce_mean(0.5 * tf.square(apart) + log_scale - 3.0)
+        return loss + tf.add_n(aux_losses) if aux_losses else loss
 
     def validation_logs(self, labels, outputs, loss):
         return {"loss": loss}

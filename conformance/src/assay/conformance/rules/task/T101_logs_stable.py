@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness import train_run, validation_run
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, Rule, Subject, Target, Violation
+from assay.conformance.model import Level, Mode, Rule, Subject, SubjectError, Target, Violation
 from assay.conformance.specimens import SOUND_TASK, SoundTask
 
 RULE = Rule(
@@ -42,15 +44,40 @@ def train_step(self, inputs, model, optimizer, metrics=None):
 )
 
 LOSS = "loss"
+_DIFFERENT_KEYS = re.compile(r"v\[0\]\.keys: (\{[^}]*\})\s+v\[i\]\.keys: (\{[^}]*\})")
+"""What tf.distribute says of dicts that differ between replicas."""
 RESERVED = ("training_loss", "validation_loss", "learning_rate", "steps_per_second")
 RESERVED_PREFIX = "best_"
 
 
 def check(ctx: Context) -> None:
     """Compare the logs of three training steps, and of a pass over the validation data."""
-    _check_logs(train_run(ctx).logs, step="train_step")
+    with _naming_keys("train_step"):
+        training = train_run(ctx)
+    _check_logs(training.logs, step="train_step")
+    with _naming_keys("validation_step"):
+        validation = validation_run(ctx)
     # Values of validation logs may be nested: that is how host metrics receive what they need.
-    _check_logs(validation_run(ctx).logs, step="validation_step", nested=True, loss_required=False)
+    _check_logs(validation.logs, step="validation_step", nested=True, loss_required=False)
+
+
+@contextlib.contextmanager
+def _naming_keys(step: str) -> Iterator[None]:
+    """Say which keys differ where TensorFlow cannot put the logs of two replicas together."""
+    try:
+        yield
+    except SubjectError as error:
+        replicas = _DIFFERENT_KEYS.search(str(error.original))
+        if replicas is None:
+            raise
+        first, other = (set(re.findall(r"'([^']*)'", text)) for text in replicas.groups())
+        raise Violation(
+            f"{error.doing}: one replica returned {sorted(first)} and another {sorted(other)}; {sorted(first ^ other)} "
+            "only one of them has",
+            cause="a key is added under a condition that differs between replicas: the size of the batch, or what is "
+            "in it",
+            fix=f"Return every key from {step} on every replica; where there is nothing to report, report a constant.",
+        ) from error
 
 
 def _check_logs(logs: Any, *, step: str, nested: bool = False, loss_required: bool = True) -> None:
@@ -89,12 +116,20 @@ def _check_names(entry: Mapping[str, Any], step: str) -> None:
 def _check_loss(entry: Mapping[str, Any], step: str, number: int) -> None:
     loss = entry.get(LOSS)
     dtype = getattr(loss, "dtype", None) or np.asarray(loss).dtype
-    if loss is None or not tf.as_dtype(dtype).is_floating or len(np.shape(loss)):
-        raise Violation(
-            f"{step} returned {_describe(loss)} as {LOSS!r} at step {number} (keys: {sorted(entry)})",
-            cause="the loss is missing, has not been reduced to one number, or is a Python integer",
-            fix=f'Reduce the loss to a float scalar and return it under "{LOSS}".',
-        )
+    if loss is None:
+        near = [key for key in entry if LOSS in key.lower()]
+        cause = f"the loss has another name: {', '.join(near)}" if near else "the loss is not among the logs"
+    elif len(np.shape(loss)):
+        cause = f"the loss of each of {np.shape(loss)[0]} examples (or parts) is logged, and was not reduced"
+    elif not tf.as_dtype(dtype).is_floating:
+        cause = "an integer stands in for a loss that is not computed: a plain 0, say"
+    else:
+        return
+    raise Violation(
+        f"{step} returned {_describe(loss)} as {LOSS!r} at step {number} (keys: {sorted(entry)})",
+        cause=cause,
+        fix=f'Reduce the loss to a float scalar and return it under "{LOSS}".',
+    )
 
 
 def _check_flat(entry: Mapping[str, Any], step: str) -> None:

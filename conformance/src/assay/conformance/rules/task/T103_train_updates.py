@@ -10,8 +10,10 @@ import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness import (
     Observation,
+    ObservedStep,
     Snapshot,
     changed_names,
+    common_factor,
     describe_changes,
     list_names,
     matches_any,
@@ -31,7 +33,8 @@ RULE = Rule(
     checks=(
         "Takes three training steps and compares the weights. Frozen are those that become trainable when every layer "
         "is set to trainable. A weight that did not move is held against the step only when the loss has a gradient "
-        "for it that is not zero, which the suite computes itself. An option `freeze_<part>` of the Task's "
+        "for it that is not zero, which the suite computes itself. A frozen weight may follow a trained one, by one "
+        "factor of the way at each step: an average, or a teacher. An option `freeze_<part>` of the Task's "
         "configuration that is on must be true of the model's part of that name."
     ),
     why=(
@@ -77,7 +80,7 @@ def check(ctx: Context) -> None:
     _check_configured(seen)
     snapshots = [seen.steps[0].before, seen.steps[-1].after] if ctx.mode is Mode.EAGER else train_run(ctx).snapshots
     before, after = snapshots[0], snapshots[-1]
-    _check_frozen(seen, before, after)
+    _check_frozen(ctx, seen, before, after)
     moved = set(changed_names(seen.steps[0].before.weights, seen.steps[-1].after.weights))
     still = _unmoved(ctx, seen, before, after)
     if ctx.mode is not Mode.EAGER and ctx.trait("random_step"):
@@ -86,16 +89,35 @@ def check(ctx: Context) -> None:
         _blame_unmoved(seen, still, elsewhere=[name for name in still if name in moved])
 
 
-def _check_frozen(seen: Observation, before: Snapshot, after: Snapshot) -> None:
+def _check_frozen(ctx: Context, seen: Observation, before: Snapshot, after: Snapshot) -> None:
     old, new = ({name: shot.model[name] for name in seen.frozen} for shot in (before, after))
     changed = changed_names(old, new)
-    if changed:
+    if changed and not all(_follows(ctx, seen, name) for name in changed):
         raise Violation(
             f"after {len(seen.steps)} training steps, of the frozen weights {describe_changes(old, new, changed)}",
             cause="the step assigns to model.variables or model.weights, or keeps a list of variables that was made "
             "before the layers were frozen",
             fix="Update model.trainable_variables only, and ask the model for them at each step.",
         )
+
+
+def _follows(ctx: Context, seen: Observation, name: str) -> bool:
+    """Whether each step moves a frozen weight by one factor towards a trained one: an average of it, a teacher."""
+
+    def towards(step: ObservedStep, other: str) -> bool:
+        start = step.before.model[name]
+        moved = {name: step.after.model[name].astype(np.float64) - start}
+        for fast in (step.after.model[other], step.before.model[other]):
+            apart = {name: fast.astype(np.float64) - start}
+            factor = common_factor(moved, apart, tolerance=ctx.tolerance("average"), weights={name: start})
+            if factor is not None and 0.0 < factor <= 1.0:
+                return True
+        return not np.any(moved[name])
+
+    def same_shape(other: str) -> bool:
+        return seen.steps[0].before.model[other].shape == seen.steps[0].before.model[name].shape
+
+    return any(all(towards(step, other) for step in seen.steps) for other in filter(same_shape, seen.trainable))
 
 
 def _check_configured(seen: Observation) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from assay.conformance.context import Context
@@ -68,6 +68,13 @@ optimizer.apply_gradients(zip(tape.gradient(scaled_loss, variables), variables))
 
 _ONCE = 1.0
 _FEW = (1, 2, 3)  # a batch of so few examples makes a factor that could as well be a count of something else
+
+
+class _Blame(TypedDict):
+    """What a violation says beside what was observed."""
+
+    cause: str
+    fix: str
 
 
 def check(ctx: Context) -> None:
@@ -252,7 +259,7 @@ def _compared_with_whole_batch(ctx: Context, run: TrainRun) -> float:
     return min(found, key=lambda factor: abs(factor - _ONCE), default=_ONCE)
 
 
-def _blame_counter(step: ObservedStep) -> dict[str, str]:
+def _blame_counter(step: ObservedStep) -> _Blame:
     calls = len(step.applied)
     if step.counted == 0 and calls == 0:
         return {
@@ -273,7 +280,7 @@ def _blame_counter(step: ObservedStep) -> dict[str, str]:
     }
 
 
-def _blame_factor(ctx: Context, factor: float, *, calls: int) -> dict[str, str]:
+def _blame_factor(ctx: Context, factor: float, *, calls: int) -> _Blame:
     """The usual cause of a factor."""
     near, examples = ctx.tolerance("named factor"), _examples(first_batch(ctx))
     times, parts = round(factor), round(1.0 / factor) if factor else 0
@@ -298,7 +305,7 @@ def _blame_factor(ctx: Context, factor: float, *, calls: int) -> dict[str, str]:
     else:
         cause = "what is differentiated is not the loss that is logged and built, but a multiple of it"
     fix = "Differentiate the loss that you log, divided by num_replicas_in_sync and by nothing else."
-    return {"cause": cause, "fix": fix}
+    return _Blame(cause=cause, fix=fix)
 
 
 def _times(factor: float) -> str:

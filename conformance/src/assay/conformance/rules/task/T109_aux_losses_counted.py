@@ -21,7 +21,7 @@ from assay.conformance.harness import (
 from assay.conformance.harness.flavour import set_random_seed
 from assay.conformance.harness.observation import LOGGED_LOSS
 from assay.conformance.lazy import tf
-from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, Target, Violation
+from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, SubjectError, Target, Violation
 from assay.conformance.specimens import CONFIGURED_TASK, SoundTask
 
 RULE = Rule(
@@ -105,8 +105,18 @@ def _check_sum(ctx: Context, call: LossCall, weight: float) -> None:
 
 def _loss(ctx: Context, call: LossCall, aux_losses: Sequence[Any] | None) -> float:
     set_random_seed(ctx.seed)
-    with calling(f"build_losses with aux_losses={'None' if aux_losses is None else f'a list of {len(aux_losses)}'}"):
-        total = call.again(aux_losses)
+    given = "None" if aux_losses is None else f"a list of {len(aux_losses)}"
+    try:
+        with calling(f"build_losses with aux_losses={given}"):
+            total = call.again(aux_losses)
+    except SubjectError as error:
+        if aux_losses:
+            raise
+        raise Violation(
+            f"{error.doing} raised {type(error.original).__name__}: {error.original}",
+            cause="build_losses adds up aux_losses without asking whether there are any",
+            fix="Write `if aux_losses:` and add tf.add_n(aux_losses) there.",
+        ) from error
     if total is None:
         raise Violation(
             "build_losses returned nothing that could be taken for the total loss",

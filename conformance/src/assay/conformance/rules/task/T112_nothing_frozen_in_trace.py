@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from assay.conformance.context import Context
@@ -60,6 +60,13 @@ def train_step(self, inputs, model, optimizer, metrics=None):
 _NAMED_AT_MOST = 3
 _HOST_CALLS = 2
 _HOST_SEEDS = (1, 2)
+
+
+class _Blame(TypedDict):
+    """What a violation says beside what was observed."""
+
+    cause: str
+    fix: str
 
 
 def check(ctx: Context) -> None:
@@ -149,7 +156,7 @@ def _blame(step: str, eager: Repeats, graph: Repeats, frozen: list[str]) -> None
     )
 
 
-def _advice(drawn: list[str], moved: list[str], step: str) -> dict[str, str]:
+def _advice(drawn: list[str], moved: list[str], step: str) -> _Blame:
     if drawn:
         return {
             "cause": f"{step} draws random numbers from {' and '.join(drawn)}: a trace keeps the first draw for ever",

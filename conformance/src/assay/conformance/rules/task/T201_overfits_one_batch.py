@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from assay.conformance.context import Context
@@ -62,6 +62,13 @@ LOSS = "loss"
 LADDER = (("adam", 0.01), ("adam", 0.0003), ("sgd", 0.1))
 """Tried in this order. Adam moves each weight by about the learning rate a step, whatever the scale of the loss."""
 _SMOOTHED = 5
+
+
+class _Blame(TypedDict):
+    """What a violation says beside what was observed."""
+
+    cause: str
+    fix: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,7 +172,7 @@ def _blame(ctx: Context, attempts: Sequence[_Attempt]) -> None:
     )
 
 
-def _cause(attempts: Sequence[_Attempt]) -> dict[str, str]:
+def _cause(attempts: Sequence[_Attempt]) -> _Blame:
     first = attempts[0].losses[0]
     if not any(attempt.moved for attempt in attempts):
         return {

@@ -63,6 +63,7 @@ def _weighted(self, loss, step):  # step is a tensor: one trace
 
 STEPS = 5
 _NAMED_AT_MOST = 3
+_OF_TASK = "the Task's"
 SETTLED = 2  # a function may be traced a second time when its first call made variables
 
 
@@ -114,10 +115,26 @@ def _check_inner_functions(ctx: Context) -> None:
         if more > 0:
             raise Violation(
                 f"{name} was traced {more} more times in steps {SETTLED + 1} to {STEPS}, on batches of one signature "
-                f"({count} traces in {STEPS} steps)",
+                f"({count} traces in {STEPS} steps{_last_two(build, name)})",
                 cause="the function is given a Python number or a new Python object at each call",
                 fix="Pass tensors to a tf.function, and read what changes from a variable inside it.",
             )
+
+
+def _last_two(build: Build, name: str) -> str:
+    """In which arguments the last two traces of a function differ."""
+    function = getattr(build.task if name.startswith(_OF_TASK) else build.model, name.rpartition(" ")[2], None)
+    signatures = getattr(function, "pretty_printed_concrete_signatures", None)
+    if not callable(signatures):
+        return ""
+    traces = [
+        [line.strip() for line in text.splitlines() if line.strip()]
+        for text in str(signatures()).split("Input Parameters:")[1:]
+    ]
+    if len(traces) < 2:
+        return ""
+    apart = [f"`{other}` after `{one}`" for one, other in zip(*traces[-2:], strict=False) if one != other]
+    return f"; the last one with {', '.join(apart[:_NAMED_AT_MOST])}" if apart else ""
 
 
 def _shapes(batch: Any) -> tuple[Any, ...]:
@@ -126,7 +143,7 @@ def _shapes(batch: Any) -> tuple[Any, ...]:
 
 def _functions(build: Build) -> Iterator[tuple[str, int]]:
     """Each `tf.function` among the attributes of the Task and the model, with how often it was traced."""
-    for owner, label in ((build.task, "the Task's"), (build.model, "the model's")):
+    for owner, label in ((build.task, _OF_TASK), (build.model, "the model's")):
         for name in _attributes(owner):
             value = getattr(owner, name, None)
             count = getattr(value, "experimental_get_tracing_count", None)
