@@ -112,6 +112,6 @@ from assay.conformance.harness.snapshots import plain_name as plain_name
 from assay.conformance.harness.snapshots import snapshot as snapshot
 from assay.conformance.harness.steps import Stepper as Stepper
 from assay.conformance.harness.strategies import strategy_for as strategy_for
-from assay.conformance.harness.value_shapes import value_shaped as value_shaped
 from assay.conformance.harness.task_programs import step_programs as step_programs
+from assay.conformance.harness.value_shapes import value_shaped as value_shaped
 from assay.conformance.harness.values import as_numpy as as_numpy
