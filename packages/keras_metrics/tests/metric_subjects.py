@@ -20,6 +20,18 @@ VALID = RANDOM.random((6, 3, 4)) < 0.8
 INSTANCES = RANDOM.integers(0, 2, (6, 3, 4)).astype(np.int32)
 FEW = {"max_instances_per_class": 2, "max_segments_per_image": 6}
 IMAGE_INFO = np.tile(np.float32([[[3, 4], [2, 3], [2 / 3, 3 / 4], [0, 0]]]), (6, 1, 1))
+CORNERS = RANDOM.integers(0, 3, (6, 3, 2)) * 16.0
+OBJECTS = {
+    "boxes": np.concatenate([CORNERS, CORNERS + 40], axis=-1).astype(np.float32),
+    "classes": RANDOM.integers(0, CLASSES, (6, 3)).astype(np.int32),  # 0 is padding
+    "is_crowds": RANDOM.integers(0, 5, (6, 3)) == 0,
+}
+DETECTIONS = {
+    "detection_boxes": OBJECTS["boxes"] + 4 * RANDOM.integers(0, 3, (6, 3, 1)).astype(np.float32),
+    "detection_classes": OBJECTS["classes"],
+    "detection_scores": RANDOM.integers(1, 4, (6, 3)).astype(np.float32) / 4,
+}
+IN_BOXES = (RANDOM.random((6, 3, 4, 4)) < 0.8).astype(np.float32)
 SHARE = {"bounds": (0.0, 1.0), "best": 1.0}
 
 
@@ -116,6 +128,33 @@ SUBJECTS = [
             {"category_mask": np.where(VALID, LABEL_MAPS, 0).astype(np.int32), "instance_mask": INSTANCES},
         ),
         domain={"y_true": "fixed", "y_pred": "fixed"},
+        best=None,
+    ),
+    subject(
+        "InstanceMetrics",
+        partial(keras_metrics.InstanceMetrics, CLASSES, need_rescale_bboxes=False, max_detections=2**16),
+        (OBJECTS, DETECTIONS),
+        domain={"y_true": "fixed", "y_pred": "fixed"},
+        bounds=(-1.0, 1.0),
+        best=None,
+    ),
+    subject(
+        "InstanceMetrics of masks",
+        partial(
+            keras_metrics.InstanceMetrics,
+            CLASSES,
+            use_masks=True,
+            iou_thresholds=[0.5, 0.75],
+            average_precision_algorithms={"AP": "coco", "area": "voc2010"},
+            confidence_thresholds=[0.5],
+            per_class_metrics=True,
+            need_rescale_bboxes=False,
+            mask_output_boundary=[40, 40],
+            max_detections=2**16,
+        ),
+        ({**OBJECTS, "masks": IN_BOXES}, {**DETECTIONS, "detection_masks": IN_BOXES[::-1]}),
+        domain={"y_true": "fixed", "y_pred": "fixed"},
+        bounds=(-1.0, 1.0),
         best=None,
     ),
     subject("MulticlassPrecision", partial(keras_metrics.MulticlassPrecision, CLASSES), (IDS, SCORES)),

@@ -5,6 +5,7 @@ from assay.keras_metrics._accuracy import TopKAccuracy as TopKAccuracy
 from assay.keras_metrics._boundary_iou import BoundaryIoU as BoundaryIoU
 from assay.keras_metrics._expected_calibration_error import ExpectedCalibrationError as ExpectedCalibrationError
 from assay.keras_metrics._frequency_weighted_iou import FrequencyWeightedIoU as FrequencyWeightedIoU
+from assay.keras_metrics._instance_metrics import InstanceMetrics as InstanceMetrics
 from assay.keras_metrics._mean_iou import MeanIoU as MeanIoU
 from assay.keras_metrics._mean_per_class_accuracy import MeanPerClassAccuracy as MeanPerClassAccuracy
 from assay.keras_metrics._multiclass_fbeta import MulticlassFBeta as MulticlassFBeta

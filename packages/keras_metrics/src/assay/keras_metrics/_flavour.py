@@ -1,6 +1,6 @@
 """The one place where Keras 3 and tf_keras metrics differ: the base class, its variables, its checkpoints."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -59,9 +59,25 @@ class FlavourMetric(tf.keras.metrics.Metric, tf.__internal__.tracking.AutoTracka
                     f"`merge_state` of {type(self).__name__} with {_options(self)} needs metrics of the same class "
                     f"and options. Received {type(other).__name__} with {_options(other)}."
                 )
+        self._merge(others)
+
+    def _merge(self, others: Sequence[Any]) -> None:
+        """Add the state of metrics that fit; what does not simply add up overrides this."""
         for other in others:
             for mine, theirs in zip(self.variables, other.variables, strict=True):
                 mine.assign_add(tf.convert_to_tensor(theirs))
+
+
+def add_at(variable: Any, places: Any, values: Any) -> None:
+    """Add values to places of a variable that `add_state` made, where it lies, without a copy of it.
+
+    Args:
+        variable: Of shape `[n]`.
+        places: int32 `[m]`, from 0 to n - 1; one may come several times.
+        values: `[m]`, of the dtype of the variable.
+    """
+    # Variables that replicas keep apart have no `scatter_add`; the handle is that of the replica's own.
+    tf.raw_ops.ResourceScatterAdd(resource=variable.handle, indices=places, updates=values)
 
 
 def _options(metric: FlavourMetric) -> dict[str, Any]:

@@ -15,7 +15,7 @@ def predicted_class(scores: Any) -> Any:
     Returns:
         int32 `[...]`; `NO_CLASS` where a score is NaN.
     """
-    if _compiled_by_xla() or tf.config.list_logical_devices("GPU"):
+    if compiled_by_xla() or tf.config.list_logical_devices("GPU"):
         ids = tf.argmax(scores, axis=-1, output_type=tf.int32)
     else:
         # Measured on a CPU, 19 classes: half the time of `tf.argmax`, whose inner loop is not vectorised. XLA in turn
@@ -29,7 +29,7 @@ def predicted_class(scores: Any) -> Any:
     )
 
 
-def _compiled_by_xla() -> bool:
+def compiled_by_xla() -> bool:
     """Whether the operations made now are for XLA. Both answers give the same classes, so a wrong one costs time."""
     graph = tf.compat.v1.get_default_graph()
     while graph is not None:
