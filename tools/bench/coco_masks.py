@@ -28,7 +28,7 @@ def batches(images: int) -> list[coco_boxes.Batch]:
         shape = predictions["detection_scores"].shape
         predictions["detection_masks"] = _blobs(random, shape)
         predictions["image_info"][:, 0] = coco_boxes.HEIGHT, coco_boxes.WIDTH
-        truth["masks"] = _encoded(truth["boxes"])
+        truth["masks"] = _encoded(truth["boxes"], truth["num_detections"])
     return made
 
 
@@ -41,13 +41,13 @@ def _blobs(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return (1 / (1 + np.exp((distance - 1) * 8)) + noise).astype(np.float32)
 
 
-def _encoded(boxes: np.ndarray) -> np.ndarray:
-    """The ellipse inside of each box, encoded: `[batch, K]` mappings."""
+def _encoded(boxes: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The ellipse inside of each box, encoded: `[batch, K]` mappings; masks without a pixel in unused slots."""
     api = importlib.import_module("pycocotools.mask")
     height, width = int(coco_boxes.HEIGHT), int(coco_boxes.WIDTH)
-    masks = np.empty(boxes.shape[:2], object)
+    masks = np.full(boxes.shape[:2], api.encode(np.zeros((height, width), np.uint8, order="F")), object)
     row, column = np.arange(height)[:, None] + 0.5, np.arange(width) + 0.5
-    for index in np.ndindex(masks.shape):
+    for index in map(tuple, np.argwhere(np.arange(boxes.shape[1]) < counts[:, None]).tolist()):
         top, left, bottom, right = boxes[index]
         down = (row - (top + bottom) / 2) / ((bottom - top) / 2)
         across = (column - (left + right) / 2) / ((right - left) / 2)

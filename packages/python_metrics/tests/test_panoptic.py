@@ -2,6 +2,7 @@
 
 import json
 from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -300,6 +301,20 @@ def test_files_in_the_format_of_coco_give_the_same(tmp_path):
     assert {name: value for name, value in results.items() if value != -1 or name in named} == pytest.approx(
         named, abs=1e-12
     )
+
+
+def test_comparing_many_files_says_how_far_it_is(tmp_path, monkeypatch, capsys):
+    files = write_files(tmp_path, scene(3, images=4))
+    evaluate_panoptic_files(*files)
+    assert capsys.readouterr().err == ""
+
+    monkeypatch.setattr(
+        "assay.python_metrics._progress.time", SimpleNamespace(monotonic=iter(range(0, 90, 9)).__next__)
+    )
+    evaluate_panoptic_files(*files)
+
+    said = [f"panoptic_quality: comparing images, {share}%" for share in (0, 25, 50, 75)]
+    assert capsys.readouterr().err.splitlines() == said
 
 
 def test_files_are_read_as_batches_of_one(tmp_path):

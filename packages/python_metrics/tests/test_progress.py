@@ -2,6 +2,7 @@
 
 import io
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -58,7 +59,7 @@ def fed(**options):
 @pytest.mark.parametrize("engine", ["vectorized", "pycocotools"])
 def test_long_evaluation_says_how_far_it_is(engine, monkeypatch):
     told = []
-    monkeypatch.setattr(_progress.time, "monotonic", Clock(2.0))
+    monkeypatch.setattr(_progress, "time", SimpleNamespace(monotonic=Clock(2.0)))
     monkeypatch.setattr("assay.python_metrics.coco.vectorized.DETECTIONS_AT_ONCE", 20)
 
     fed(engine=engine, progress=lambda what, share: told.append((what, share))).result()
@@ -72,7 +73,7 @@ def test_long_evaluation_says_how_far_it_is(engine, monkeypatch):
 
 @pytest.mark.parametrize("engine", ["vectorized", "pycocotools"])
 def test_short_evaluation_says_nothing(engine, monkeypatch, capsys):
-    monkeypatch.setattr(_progress.time, "monotonic", Clock(0.0))
+    monkeypatch.setattr(_progress, "time", SimpleNamespace(monotonic=Clock(0.0)))
 
     fed(engine=engine).result()
 
@@ -81,7 +82,7 @@ def test_short_evaluation_says_nothing(engine, monkeypatch, capsys):
 
 def test_by_default_it_is_said_on_the_standard_error(monkeypatch):
     stream = io.StringIO()
-    monkeypatch.setattr(_progress.time, "monotonic", Clock(9.0))
+    monkeypatch.setattr(_progress, "time", SimpleNamespace(monotonic=Clock(9.0)))
     monkeypatch.setattr(sys, "stderr", stream)
 
     fed().result()
@@ -90,7 +91,7 @@ def test_by_default_it_is_said_on_the_standard_error(monkeypatch):
 
 
 def test_what_the_function_prints_is_seen_although_pycocotools_is_silenced(monkeypatch, capsys):
-    monkeypatch.setattr(_progress.time, "monotonic", Clock(9.0))
+    monkeypatch.setattr(_progress, "time", SimpleNamespace(monotonic=Clock(9.0)))
 
     fed(engine="pycocotools", progress=lambda what, share: print(what)).result()
 
@@ -99,7 +100,7 @@ def test_what_the_function_prints_is_seen_although_pycocotools_is_silenced(monke
 
 def test_evaluation_of_federated_data_says_how_far_it_is(monkeypatch):
     told = []
-    monkeypatch.setattr(_progress.time, "monotonic", Clock(9.0))
+    monkeypatch.setattr(_progress, "time", SimpleNamespace(monotonic=Clock(9.0)))
     images, truth, _ = random_scene(3)
     metric = LVISEvaluator(need_rescale_bboxes=False, progress=lambda what, share: told.append(what))
 
