@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 
 from assay.conformance.model.vocabulary import Target
@@ -36,6 +37,9 @@ def configure_devices(targets: Iterable[Target] = (Target.CPU,), *, hide_others:
       targets: As for `set_up_devices`.
       hide_others: As for `set_up_devices`.
     """
+    if "tensorflow" not in sys.modules:
+        # Read once, when TensorFlow is imported: see `empty_convolutions`.
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     import tensorflow as tf
 
     try:

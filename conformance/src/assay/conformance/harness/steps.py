@@ -8,8 +8,10 @@ from typing import Any
 from assay.conformance.harness.batches import split_batch
 from assay.conformance.harness.build import Build
 from assay.conformance.harness.calls import calling
+from assay.conformance.harness.containers import fresh_containers
 from assay.conformance.harness.compiling import compiled
-from assay.conformance.model.errors import NotApplicable
+from assay.conformance.harness.empty_convolutions import raise_if_to_blame
+from assay.conformance.model.errors import NotApplicable, SubjectError
 from assay.conformance.model.vocabulary import Mode
 
 
@@ -46,29 +48,38 @@ class Stepper:
         Raises:
           SubjectError: If the step raises.
           NotApplicable: If the batch holds what XLA cannot be given.
+          NotRun: If a replica without examples fails where TensorFlow itself may be to blame.
         """
         self._calls += 1
         build = self._build
-        with build.placed(), calling(f"{self._name}, call {self._calls}, mode {build.mode}"):
-            if build.mode is not Mode.REPLICAS:
+        doing = f"{self._name}, call {self._calls}, mode {build.mode}"
+        if build.mode is not Mode.REPLICAS:
+            with build.placed(), calling(doing):
                 return [self._run(batch)]
-            parts = split_batch(batch, build.num_replicas)
-            values = build.strategy.experimental_distribute_values_from_function(
-                lambda context: parts[context.replica_id_in_sync_group]
-            )
-            return _per_replica(build.strategy, self._run(values))
+        parts = split_batch(batch, build.num_replicas)
+        try:
+            with build.placed(), calling(doing):
+                values = build.strategy.experimental_distribute_values_from_function(
+                    lambda context: parts[context.replica_id_in_sync_group]
+                )
+                return _per_replica(build.strategy, self._run(values))
+        except SubjectError:
+            raise_if_to_blame(parts)
+            raise
 
     def _make(self) -> Callable[[Any], Any]:
         import tensorflow as tf
 
         mode, strategy = self._build.mode, self._build.strategy
+        # A step that changes the containers of its batch must not change what other rules are given: T111 is about it.
         if mode is Mode.EAGER:
-            return self._step
+            return lambda batch: self._step(fresh_containers(batch))
 
         def traced(batch: Any) -> Any:
             self.signatures.append(_signature(batch))
             if mode is Mode.XLA:
                 _refuse_strings(batch)
+            batch = fresh_containers(batch)
             return strategy.run(self._step, args=(batch,)) if mode is Mode.REPLICAS else self._step(batch)
 
         if mode is Mode.XLA:
