@@ -14,7 +14,6 @@ from assay.conformance.harness.batches import training_batches, validation_batch
 from assay.conformance.harness.build import Build
 from assay.conformance.harness.calls import calling
 from assay.conformance.harness.comparable import comparable_build
-from assay.conformance.harness.containers import fresh_containers
 from assay.conformance.harness.flavour import layers_of, set_random_seed
 from assay.conformance.harness.runs import DEFAULT_STEPS
 from assay.conformance.harness.snapshots import assign_values, model_variables
@@ -83,7 +82,7 @@ def repeat_step(
             before(number)
         if number == 1:
             states = dict(_generator_states(build))
-        logs = stepper(fresh_containers(batch))[0]
+        logs = stepper(batch)[0]
         moved = {
             name: as_numpy(variable).astype(np.float64) - value
             for name, variable, value in zip(names, variables, start, strict=True)

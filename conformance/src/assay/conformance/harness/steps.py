@@ -8,8 +8,8 @@ from typing import Any
 from assay.conformance.harness.batches import split_batch
 from assay.conformance.harness.build import Build
 from assay.conformance.harness.calls import calling
-from assay.conformance.harness.containers import fresh_containers
 from assay.conformance.harness.compiling import compiled
+from assay.conformance.harness.containers import fresh_containers
 from assay.conformance.harness.empty_convolutions import raise_if_to_blame
 from assay.conformance.model.errors import NotApplicable, SubjectError
 from assay.conformance.model.vocabulary import Mode

@@ -33,9 +33,9 @@ RULE = Rule(
     ),
     why=(
         "A batch belongs to the loop. One that is evaluated twice, shown to a summary, or kept for a fixed-batch test "
-        "fails at the second look when the first one popped a key, or is normalised twice without a word. Inside "
-        "`tf.function` the step gets containers of its own, so that the mistake shows only where steps run eagerly: "
-        "in the debugger."
+        "fails at the second look when the first one popped a key, or is normalised twice without a word. Whether "
+        "that shows depends on the loop: an iterator inside a traced loop makes new containers for each step, an "
+        "argument of `tf.function` is guarded by TensorFlow, and an eager loop has its batch changed."
     ),
     bad="""
 def train_step(self, inputs, model, optimizer, metrics=None):
@@ -51,7 +51,7 @@ def train_step(self, inputs, model, optimizer, metrics=None):
 """,
     modes=(Mode.EAGER,),
     targets=(Target.CPU,),
-    references=("tf.function: Python side effects on arguments happen while tracing, on containers of the trace",),
+    references=("tf.function raises `ValueError: ... should not modify its Python input arguments`",),
 )
 
 _NAMED_AT_MOST = 3

@@ -16,7 +16,6 @@ from assay.conformance.harness import (
     changed_names,
     comparable_build,
     first_batch,
-    fresh_containers,
     make_optimizer,
     snapshot,
 )
@@ -138,7 +137,7 @@ def _losses(ctx: Context, build: Build) -> Iterator[float]:
     stepper, batch = Stepper(build, step, name="train_step"), first_batch(ctx)
     for _ in range(ctx.trait("overfit_steps")):
         penalty = _regularisers(build.model)
-        logs = stepper(fresh_containers(batch))[0]
+        logs = stepper(batch)[0]
         if not isinstance(logs, Mapping) or LOSS not in logs or np.size(logs[LOSS]) != 1:
             raise NotApplicable("train_step logs no loss that is one number, which T101 is about.")
         yield float(np.asarray(as_numpy(logs[LOSS]), np.float64).reshape(())) - penalty
