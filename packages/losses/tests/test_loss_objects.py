@@ -7,7 +7,10 @@ import pickle
 import numpy as np
 import pytest
 import tensorflow as tf
+from assay.conformance import Mode, Target
+from assay.conformance.harness.strategies import strategy_for
 from assay.losses import CrossEntropyLoss, SigmoidCrossEntropyLoss, sigmoid_cross_entropy, softmax_cross_entropy
+from assay.losses._flavour import is_keras_3
 from loss_numerics import on_two_replicas
 
 pytestmark = pytest.mark.flavour
@@ -294,3 +297,44 @@ def test_fit_passes_weights_on():
     value = model.evaluate(features, IDS, sample_weight=WEIGHTS, verbose=0)
 
     np.testing.assert_allclose(value, CrossEntropyLoss()(IDS, model(features), WEIGHTS), rtol=1e-5)
+
+
+@pytest.mark.parametrize("extension", [".keras", ".h5"])
+def test_saved_model_brings_its_loss_back(extension, tmp_path):
+    model = tf.keras.Sequential([tf.keras.Input((3,)), tf.keras.layers.Dense(3)])
+    loss = CrossEntropyLoss(label_smoothing=0.1, class_weights=[1.0, 2.0, 0.5], ignore_label=2)
+    model.compile("sgd", loss=loss)
+    features = np.eye(3, dtype=np.float32)[IDS]
+    model.fit(features, IDS, verbose=0)
+
+    model.save(tmp_path / f"model{extension}")
+    loaded = tf.keras.models.load_model(tmp_path / f"model{extension}")
+
+    assert loaded.loss.get_config() == loss.get_config()
+    np.testing.assert_allclose(
+        loaded.evaluate(features, IDS, verbose=0), model.evaluate(features, IDS, verbose=0), rtol=1e-6
+    )
+
+
+def weights_after_fit(strategy, loss, loss_weights=None):
+    with strategy.scope():
+        tf.keras.utils.set_random_seed(1)
+        model = tf.keras.Sequential([tf.keras.Input((3,)), tf.keras.layers.Dense(3)])
+        model.compile(tf.keras.optimizers.SGD(1.0), loss=loss, loss_weights=loss_weights, jit_compile=False)
+    model.fit(LOGITS, IDS, sample_weight=WEIGHTS, batch_size=6, shuffle=False, verbose=0)
+    return model.get_weights()
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"ignore_label": 2}, {"reduction": "mean_with_sample_weight"}], ids=["plain", "ignoring", "mean"]
+)
+def test_fit_on_two_replicas_equals_one(options):
+    loss = CrossEntropyLoss(**options)
+    divides_itself = not is_keras_3() and loss.reduction == "sum_over_batch_size"
+    one = tf.distribute.get_strategy()
+    two = strategy_for(Target.CPU, Mode.REPLICAS)
+
+    updated = weights_after_fit(two, loss, None if divides_itself else 0.5)
+
+    for found, expected in zip(updated, weights_after_fit(one, loss), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)

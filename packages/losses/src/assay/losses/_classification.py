@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from assay.losses import _cross_entropy as functions
 from assay.losses._flavour import serialisable
-from assay.losses._function_loss import ClassifierLoss, optional_floats, optional_int
+from assay.losses._function_loss import ClassifierLoss
+from assay.losses._options import optional_floats, optional_int
 from assay.losses._reduction import SUM_OVER_BATCH_SIZE
 from assay.losses._replicas import GLOBAL
 
@@ -26,8 +27,8 @@ class CrossEntropyLoss(ClassifierLoss):
 
     Normaliser: `sum_over_batch_size` divides by the number of elements that are not ignored, whatever they weigh;
     `mean_with_sample_weight` by the sum of their weights. Divide the result by `num_replicas_in_sync` when the
-    gradients of replicas are summed. Keras' own `fit` on several replicas does that division for its losses under
-    tf_keras only; under Keras 3 do it yourself, or use a training loop of your own. With ignored labels, masks, or
+    gradients of replicas are summed; for Keras' own `fit` on several replicas, which does that division for its own
+    losses, see "With `fit`" in the README. With ignored labels, masks, or
     weights in the denominator, replicas count differently: they then exchange one number per call
     (`normalisation="global"`). Where all elements count, none is exchanged, and replicas are taken to hold equally
     many.

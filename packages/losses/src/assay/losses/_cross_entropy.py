@@ -12,6 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 from assay.losses._labels import align_labels, as_predictions
+from assay.losses._options import optional_floats
 from assay.losses._probabilities import log
 from assay.losses._reduction import compute_dtype, hide
 
@@ -208,7 +209,9 @@ def check_class_reduction(class_reduction: str) -> None:
         raise ValueError(f"`class_reduction` must be one of {CLASS_REDUCTIONS}. Received: {class_reduction!r}.")
 
 
-def class_weight_tensor(class_weights: Sequence[float] | None, num_classes: int | None, dtype: Any) -> Any:
+def class_weight_tensor(
+    class_weights: Sequence[float] | None, num_classes: int | None, dtype: Any, *, option: str = "class_weights"
+) -> Any:
     """Class weights as a tensor `[num_classes]`, or None.
 
     Raises:
@@ -216,10 +219,10 @@ def class_weight_tensor(class_weights: Sequence[float] | None, num_classes: int 
     """
     if class_weights is None:
         return None
-    weights = tf.constant(list(class_weights), dtype=dtype)
-    if weights.shape.rank != 1 or (num_classes is not None and weights.shape[0] != num_classes):
+    weights = tf.constant(optional_floats(class_weights, option=option), dtype=dtype)
+    if num_classes is not None and weights.shape[0] != num_classes:
         raise ValueError(
-            f"`class_weights` must hold one number per class ({num_classes} in the predictions). "
+            f"`{option}` must hold one number per class ({num_classes} in the predictions). "
             f"Received {weights.shape[0]}."
         )
     return weights

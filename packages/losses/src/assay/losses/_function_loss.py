@@ -1,6 +1,6 @@
 """Losses that are a plain function of labels and predictions, with the options of that function fixed."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from copy import copy
 from typing import Any, ClassVar
 
@@ -75,13 +75,3 @@ class ClassifierLoss(FunctionLoss):
             return None
         kept = kept_entries(labels, predictions, sparse=False, ignore_label=self.ignore_label)
         return tf.reduce_any(kept, axis=-1)
-
-
-def optional_int(value: int | None) -> int | None:
-    """A whole number as JSON holds it, or None."""
-    return None if value is None else int(value)
-
-
-def optional_floats(values: Iterable[float] | None) -> list[float] | None:
-    """Numbers, such as one per class, as JSON holds them, or None."""
-    return None if values is None else [float(value) for value in values]

@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 from assay.losses._flavour import serialisable
 from assay.losses._function_loss import FunctionLoss
+from assay.losses._options import check_above_zero
 from assay.losses._reduction import SUM_OVER_BATCH_SIZE
 from assay.losses._replicas import GLOBAL
 from assay.losses.boxes._coordinates import aligned_boxes
@@ -43,7 +44,7 @@ def box_huber_loss(targets: Any, predictions: Any, *, delta: float = 0.1, coordi
     References:
         Girshick, "Fast R-CNN" (smooth L1 is this divided by delta), 2015.
     """
-    check_delta(delta)
+    check_above_zero(delta, option="delta")
     check_coordinate_reduction(coordinate_reduction)
     targets, predictions = aligned_boxes(targets, predictions)
     entries = huber(targets, predictions, delta)
@@ -56,12 +57,6 @@ def huber(targets: Any, predictions: Any, delta: float) -> Any:
     error = tf.abs(predictions - targets)
     quadratic = tf.minimum(error, delta)
     return 0.5 * tf.square(quadratic) + delta * (error - quadratic)
-
-
-def check_delta(delta: float) -> None:
-    """Refuse a delta that is not above 0."""
-    if not delta > 0.0:
-        raise ValueError(f"`delta` must be above 0. Received: {delta!r}.")
 
 
 def check_coordinate_reduction(coordinate_reduction: str) -> None:
@@ -105,7 +100,7 @@ class BoxHuberLoss(FunctionLoss):
         normalisation: str = GLOBAL,
         name: str = "box_huber_loss",
     ) -> None:
-        check_delta(delta)
+        check_above_zero(delta, option="delta")
         check_coordinate_reduction(coordinate_reduction)
         super().__init__(
             delta=float(delta),

@@ -22,10 +22,11 @@ from typing import Any
 import tensorflow as tf
 from assay.losses._cross_entropy import sigmoid_cross_entropy
 from assay.losses._labels import as_predictions, require_keys
+from assay.losses._options import check_above_zero, check_not_negative, whole
 from assay.losses._reduction import compute_dtype, hide
-from assay.losses.boxes._huber import box_huber_loss, check_delta, huber
+from assay.losses.boxes._huber import box_huber_loss, huber
 from assay.losses.detection._levels import flattened
-from assay.losses.focal._options import check_alpha, check_gamma
+from assay.losses.focal._options import check_alpha
 from assay.losses.focal._sigmoid import sigmoid_focal_loss
 
 LABELS = ("cls_targets", "box_targets", "cls_weights", "box_weights")
@@ -85,7 +86,8 @@ def retinanet_components(
     References:
         Lin, Goyal, Girshick, He, Dollar, "Focal Loss for Dense Object Detection", 2017.
     """
-    check_retinanet(num_classes, focal_loss_alpha, focal_loss_gamma, huber_loss_delta, attributes)
+    factors = {"box_loss_weight": box_loss_weight, "attribute_loss_weight": attribute_loss_weight}
+    check_retinanet(num_classes, focal_loss_alpha, focal_loss_gamma, huber_loss_delta, attributes, factors)
     targets, predictions = anchors(labels, outputs, num_classes=num_classes, attributes=attributes)
     return components(
         targets,
@@ -105,13 +107,20 @@ def retinanet_loss(labels: Mapping[str, Any], outputs: Mapping[str, Any], *, num
 
 
 def check_retinanet(
-    num_classes: int, alpha: float | None, gamma: float, delta: float, attributes: Mapping[str, str] | None
+    num_classes: int,
+    alpha: float | None,
+    gamma: float,
+    delta: float,
+    attributes: Mapping[str, str] | None,
+    factors: Mapping[str, float],
 ) -> None:
-    """Refuse options that are out of range."""
+    """Refuse options that are out of range; `factors` are those of the parts, by their name."""
+    for option, factor in factors.items():
+        check_not_negative(factor, option=option)
     check_alpha(alpha)
-    check_gamma(gamma)
-    check_delta(delta)
-    if num_classes < 1:
+    check_not_negative(gamma, option="focal_loss_gamma")
+    check_above_zero(delta, option="huber_loss_delta")
+    if whole(num_classes, option="num_classes") < 1:
         raise ValueError(f"`num_classes` must be at least 1. Received: {num_classes!r}.")
     for attribute, kind in (attributes or {}).items():
         if kind not in ATTRIBUTE_TYPES:

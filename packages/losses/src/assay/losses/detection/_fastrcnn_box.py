@@ -15,9 +15,10 @@ from typing import Any
 import tensorflow as tf
 from assay.losses._flavour import serialisable
 from assay.losses._labels import as_predictions, require_keys
+from assay.losses._options import check_above_zero
 from assay.losses._reduction import SUM_OVER_POSITIVES, hide
 from assay.losses._replicas import GLOBAL
-from assay.losses.boxes._huber import box_huber_loss, check_delta
+from assay.losses.boxes._huber import box_huber_loss
 from assay.losses.detection._checks import check_ids, check_same_shape
 from assay.losses.detection._positives import PositivesLoss
 
@@ -53,7 +54,7 @@ def fastrcnn_box_loss(
     References:
         Girshick, "Fast R-CNN", 2015.
     """
-    check_delta(huber_loss_delta)
+    check_above_zero(huber_loss_delta, option="huber_loss_delta")
     sides = _sides(_labels(class_targets, box_targets), box_outputs, class_agnostic=class_agnostic_bbox_pred)
     return _values(*sides, delta=huber_loss_delta)
 
@@ -135,7 +136,7 @@ class FastrcnnBoxLoss(PositivesLoss):
         normalisation: str = GLOBAL,
         name: str = "fastrcnn_box_loss",
     ) -> None:
-        check_delta(huber_loss_delta)
+        check_above_zero(huber_loss_delta, option="huber_loss_delta")
         super().__init__(
             huber_loss_delta=float(huber_loss_delta),
             class_agnostic_bbox_pred=bool(class_agnostic_bbox_pred),

@@ -13,8 +13,9 @@ from typing import Any
 
 from assay.losses._cross_entropy import sigmoid_cross_entropy, softmax_cross_entropy
 from assay.losses._flavour import serialisable
-from assay.losses._function_loss import FunctionLoss, optional_floats
+from assay.losses._function_loss import FunctionLoss
 from assay.losses._labels import as_predictions
+from assay.losses._options import optional_floats
 from assay.losses._reduction import SUM_OVER_BATCH_SIZE
 from assay.losses._replicas import GLOBAL
 from assay.losses.segmentation._mining import check_share, mean_of_hardest

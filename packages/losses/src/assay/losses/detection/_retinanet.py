@@ -88,7 +88,8 @@ class RetinaNetLoss(PositivesLoss):
         normalisation: str = GLOBAL,
         name: str = "retinanet_loss",
     ) -> None:
-        check_retinanet(num_classes, focal_loss_alpha, focal_loss_gamma, huber_loss_delta, attributes)
+        factors = {"box_loss_weight": box_loss_weight, "attribute_loss_weight": attribute_loss_weight}
+        check_retinanet(num_classes, focal_loss_alpha, focal_loss_gamma, huber_loss_delta, attributes, factors)
         super().__init__(
             num_classes=int(num_classes),
             focal_loss_alpha=None if focal_loss_alpha is None else float(focal_loss_alpha),

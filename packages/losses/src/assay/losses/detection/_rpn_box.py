@@ -15,9 +15,10 @@ from typing import Any
 import tensorflow as tf
 from assay.losses._flavour import serialisable
 from assay.losses._labels import as_predictions
+from assay.losses._options import check_above_zero
 from assay.losses._reduction import SUM_OVER_POSITIVES, align_weights, compute_dtype, hide
 from assay.losses._replicas import GLOBAL
-from assay.losses.boxes._huber import check_delta, huber
+from assay.losses.boxes._huber import huber
 from assay.losses.detection._checks import check_levels, check_same_shape
 from assay.losses.detection._levels import levels_in_order, multi_level_flatten
 from assay.losses.detection._positives import PositivesLoss
@@ -52,7 +53,7 @@ def rpn_box_loss(box_outputs: Mapping[Any, Any], labels: Mapping[Any, Any], *, h
     References:
         Ren et al., "Faster R-CNN", 2015. He et al., "Mask R-CNN", 2017.
     """
-    check_delta(huber_loss_delta)
+    check_above_zero(huber_loss_delta, option="huber_loss_delta")
     return _values(*_rows(labels, box_outputs), huber_loss_delta=huber_loss_delta)
 
 
@@ -120,7 +121,7 @@ class RpnBoxLoss(PositivesLoss):
         normalisation: str = GLOBAL,
         name: str = "rpn_box_loss",
     ) -> None:
-        check_delta(huber_loss_delta)
+        check_above_zero(huber_loss_delta, option="huber_loss_delta")
         super().__init__(
             huber_loss_delta=float(huber_loss_delta), reduction=reduction, normalisation=normalisation, name=name
         )

@@ -15,7 +15,7 @@ from typing import Any
 import tensorflow as tf
 from assay.losses._flavour import serialisable
 from assay.losses._function_loss import FunctionLoss
-from assay.losses._labels import as_predictions
+from assay.losses._options import whole
 from assay.losses._reduction import SUM_OVER_BATCH_SIZE, compute_dtype, hide
 from assay.losses._replicas import GLOBAL
 from assay.losses.detection._checks import check_levels, check_same_shape
@@ -55,7 +55,12 @@ def _rows(labels: Mapping[Any, Any], scores: Mapping[Any, Any]) -> tuple[Any, An
     """All levels as one row of anchors, labels first."""
     check_levels("RpnScoreLoss", labels, scores)
     labels = {level: labels[level] for level in scores}
-    rows = multi_level_flatten(labels), as_predictions(multi_level_flatten(scores))
+    rows = multi_level_flatten(labels), multi_level_flatten(scores)
+    if not rows[1].dtype.is_floating:
+        raise ValueError(
+            f"`score_outputs` must be logits, which are floats. Received {rows[1].dtype.name}. A likely cause is the "
+            "order of the arguments: the outputs come first."
+        )
     check_same_shape("RpnScoreLoss", *rows)
     return rows
 
@@ -70,7 +75,7 @@ def _values(labels: Any, scores: Any, *, rpn_batch_size_per_im: int) -> Any:
 
 
 def _check_sampled(rpn_batch_size_per_im: int) -> None:
-    if rpn_batch_size_per_im < 1:
+    if whole(rpn_batch_size_per_im, option="rpn_batch_size_per_im") < 1:
         raise ValueError(f"`rpn_batch_size_per_im` must be at least 1. Received: {rpn_batch_size_per_im!r}.")
 
 

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 
 from assay.losses._cross_entropy import check_class_reduction, check_label_smoothing
 from assay.losses._flavour import serialisable
-from assay.losses._function_loss import ClassifierLoss, optional_int
+from assay.losses._function_loss import ClassifierLoss
+from assay.losses._options import check_not_negative, optional_int
 from assay.losses._reduction import SUM_OVER_BATCH_SIZE
 from assay.losses._replicas import GLOBAL
 from assay.losses.focal import _sigmoid, _softmax
-from assay.losses.focal._options import check_alpha, check_gamma
+from assay.losses.focal._options import check_alpha, factor_or_factors
 
 
 @serialisable
@@ -65,7 +66,7 @@ class SigmoidFocalLoss(ClassifierLoss):
         name: str = "sigmoid_focal_loss",
     ) -> None:
         check_alpha(alpha)
-        check_gamma(gamma)
+        check_not_negative(gamma, option="gamma")
         check_label_smoothing(label_smoothing)
         check_class_reduction(class_reduction)
         super().__init__(
@@ -74,7 +75,7 @@ class SigmoidFocalLoss(ClassifierLoss):
             from_logits=bool(from_logits),
             label_smoothing=float(label_smoothing),
             ignore_label=optional_int(ignore_label),
-            background_label=optional_int(background_label),
+            background_label=optional_int(background_label, option="background_label"),
             class_reduction=class_reduction,
             reduction=reduction,
             normalisation=normalisation,
@@ -118,11 +119,11 @@ class SoftmaxFocalLoss(ClassifierLoss):
         normalisation: str = GLOBAL,
         name: str = "softmax_focal_loss",
     ) -> None:
-        check_gamma(gamma)
+        check_not_negative(gamma, option="gamma")
         check_label_smoothing(label_smoothing)
         super().__init__(
             gamma=float(gamma),
-            alpha=alpha if alpha is None or isinstance(alpha, float | int) else [float(factor) for factor in alpha],
+            alpha=factor_or_factors(alpha),
             from_logits=bool(from_logits),
             label_smoothing=float(label_smoothing),
             ignore_label=optional_int(ignore_label),

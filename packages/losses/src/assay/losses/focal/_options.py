@@ -1,21 +1,28 @@
 """What the focal losses share: the checks of their options, and powers that cost what they must."""
 
-import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, SupportsFloat
 
 import tensorflow as tf
-
-
-def check_gamma(gamma: float) -> None:
-    """Refuse a focusing parameter that is negative or no number."""
-    if not (gamma >= 0.0 and math.isfinite(gamma)):
-        raise ValueError(f"`gamma` must be a finite number >= 0. Received: {gamma!r}.")
+from assay.losses._options import check_not_negative, optional_floats
 
 
 def check_alpha(alpha: float | None) -> None:
     """Refuse a weight of the positives outside [0, 1]."""
     if alpha is not None and not 0.0 <= alpha <= 1.0:
         raise ValueError(f"`alpha` must be in [0, 1], or None for no weight. Received: {alpha!r}.")
+
+
+def factor_or_factors(alpha: float | Sequence[float] | None) -> float | list[float] | None:
+    """One factor for all classes, one per class as a list, or None; all finite and >= 0.
+
+    Raises:
+        ValueError: If it is none of them.
+    """
+    if isinstance(alpha, SupportsFloat):
+        check_not_negative(float(alpha), option="alpha")
+        return float(alpha)
+    return optional_floats(alpha, option="alpha")
 
 
 def power(base: Any, gamma: float) -> Any:

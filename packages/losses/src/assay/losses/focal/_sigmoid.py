@@ -13,9 +13,10 @@ from typing import Any
 import tensorflow as tf
 from assay.losses._cross_entropy import check_class_reduction, check_label_smoothing, in_range, kept_entries
 from assay.losses._labels import align_labels, as_predictions
+from assay.losses._options import check_not_negative
 from assay.losses._probabilities import logit
 from assay.losses._reduction import compute_dtype, hide
-from assay.losses.focal._options import check_alpha, check_gamma, power
+from assay.losses.focal._options import check_alpha, power
 
 # Lin et al., section 4.1: the best of their grid.
 ALPHA = 0.25
@@ -77,7 +78,7 @@ def sigmoid_focal_loss(
         Lin, Goyal, Girshick, He, Dollar, "Focal Loss for Dense Object Detection", 2017.
     """
     check_alpha(alpha)
-    check_gamma(gamma)
+    check_not_negative(gamma, option="gamma")
     check_label_smoothing(label_smoothing)
     check_class_reduction(class_reduction)
     predictions = as_predictions(predictions)

@@ -13,9 +13,10 @@ from typing import Any
 import tensorflow as tf
 from assay.losses._cross_entropy import check_label_smoothing, class_weight_tensor, in_range
 from assay.losses._labels import align_labels, as_predictions
+from assay.losses._options import check_not_negative
 from assay.losses._probabilities import log
 from assay.losses._reduction import compute_dtype, hide
-from assay.losses.focal._options import check_gamma, power
+from assay.losses.focal._options import factor_or_factors, power
 
 # A surprise beyond this is computed as this in the derivative, where exp(-surprise) has long become 0.
 LARGEST_SURPRISE = 1e4
@@ -63,13 +64,16 @@ def softmax_focal_loss(
         Lin, Goyal, Girshick, He, Dollar, "Focal Loss for Dense Object Detection", 2017.
         Mukhoti et al., "Calibrating Deep Neural Networks using Focal Loss" (the multi-class form), 2020.
     """
-    check_gamma(gamma)
+    check_not_negative(gamma, option="gamma")
     check_label_smoothing(label_smoothing)
     predictions = as_predictions(predictions)
     labels, sparse = align_labels(labels, predictions)
     labels = tf.stop_gradient(labels)
     dtype = compute_dtype(predictions)
-    factors = None if isinstance(alpha, float | int) else class_weight_tensor(alpha, predictions.shape[-1], dtype)
+    alpha = factor_or_factors(alpha)
+    factors = None
+    if isinstance(alpha, list):
+        factors = class_weight_tensor(alpha, predictions.shape[-1], dtype, option="alpha")
     if ignore_label is not None and not sparse:
         raise ValueError(
             f"`ignore_label` ({ignore_label}) names a sparse id, but labels have one value per class "

@@ -14,13 +14,14 @@ from typing import Any
 
 import tensorflow as tf
 from assay.losses._flavour import serialisable
-from assay.losses._function_loss import FunctionLoss, optional_floats, optional_int
+from assay.losses._function_loss import FunctionLoss
 from assay.losses._labels import align_labels, as_predictions
+from assay.losses._options import check_not_negative, optional_floats, optional_int
 from assay.losses._reduction import SUM_OVER_BATCH_SIZE
 from assay.losses._replicas import GLOBAL
 from assay.losses.regions._lovasz import lovasz_softmax_loss
 from assay.losses.regions._masks import check_options
-from assay.losses.regions._overlap import check_smooth, check_tversky, dice_loss, tversky_loss
+from assay.losses.regions._overlap import check_tversky, dice_loss, tversky_loss
 
 
 class _RegionLoss(FunctionLoss):
@@ -84,7 +85,7 @@ class DiceLoss(_RegionLoss):
         name: str = "dice_loss",
     ) -> None:
         check_options(activation, classes)
-        check_smooth(smooth)
+        check_not_negative(smooth, option="smooth")
         super().__init__(
             smooth=float(smooth),
             squared=bool(squared),
@@ -138,7 +139,7 @@ class TverskyLoss(_RegionLoss):
         name: str = "tversky_loss",
     ) -> None:
         check_options(activation, classes)
-        check_smooth(smooth)
+        check_not_negative(smooth, option="smooth")
         check_tversky(alpha, beta)
         super().__init__(
             alpha=float(alpha),

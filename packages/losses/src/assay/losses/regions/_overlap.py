@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
+from assay.losses._options import check_not_negative
 from assay.losses.regions._masks import check_options, masks, mean_over_classes, nan_where_unknown
 
 
@@ -59,7 +60,7 @@ def dice_loss(
         Milletari, Navab, Ahmadi, "V-Net", 2016.
     """
     check_options(activation, classes)
-    check_smooth(smooth)
+    check_not_negative(smooth, option="smooth")
     true, found, _, known = masks(
         labels, predictions, activation=activation, from_logits=from_logits, ignore_label=ignore_label
     )
@@ -116,7 +117,7 @@ def tversky_loss(
         Salehi, Erdogmus, Gholipour, "Tversky loss function for image segmentation", 2017.
     """
     check_options(activation, classes)
-    check_smooth(smooth)
+    check_not_negative(smooth, option="smooth")
     check_tversky(alpha, beta)
     true, found, _, known = masks(
         labels, predictions, activation=activation, from_logits=from_logits, ignore_label=ignore_label
@@ -130,13 +131,9 @@ def tversky_loss(
     return nan_where_unknown(mean_over_classes(values, true, classes=classes, class_weights=class_weights), known)
 
 
-def check_smooth(smooth: float) -> None:
-    """Refuse a negative smoothing constant."""
-    if not smooth >= 0.0:
-        raise ValueError(f"`smooth` must be >= 0. Received: {smooth!r}.")
-
-
 def check_tversky(alpha: float, beta: float) -> None:
     """Refuse negative weights, and two that are 0."""
-    if not (alpha >= 0.0 and beta >= 0.0 and alpha + beta > 0.0):
-        raise ValueError(f"`alpha` and `beta` must be >= 0 and not both 0. Received: {alpha!r} and {beta!r}.")
+    check_not_negative(alpha, option="alpha")
+    check_not_negative(beta, option="beta")
+    if alpha + beta == 0.0:
+        raise ValueError(f"`alpha` and `beta` must not both be 0. Received: {alpha!r} and {beta!r}.")

@@ -13,9 +13,9 @@ import tensorflow as tf
 from assay.losses._flavour import serialisable
 from assay.losses._function_loss import FunctionLoss
 from assay.losses._labels import as_predictions
+from assay.losses._options import check_above_zero
 from assay.losses._reduction import SUM_OVER_BATCH_SIZE, align_weights, compute_dtype, hide
 from assay.losses._replicas import GLOBAL
-from assay.losses.representation._distillation import check_temperature
 
 # Shorter embeddings than this are not scaled to length 1: their direction is rounding.
 SHORTEST = 1e-12
@@ -45,7 +45,7 @@ def supervised_contrastive_loss(labels: Any, embeddings: Any, *, temperature: fl
     References:
         Khosla et al., "Supervised Contrastive Learning", 2020.
     """
-    check_temperature(temperature)
+    check_above_zero(temperature, option="temperature")
     embeddings = as_predictions(embeddings)
     others = _others(embeddings, keep)
     positives = tf.logical_and(_same_class(_ids(labels, embeddings)), others)
@@ -130,7 +130,7 @@ class SupervisedContrastiveLoss(FunctionLoss):
         normalisation: str = GLOBAL,
         name: str = "supervised_contrastive_loss",
     ) -> None:
-        check_temperature(temperature)
+        check_above_zero(temperature, option="temperature")
         super().__init__(temperature=float(temperature), reduction=reduction, normalisation=normalisation, name=name)
 
     def masked(self, y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[Any, Any, Any, Any, Any]:

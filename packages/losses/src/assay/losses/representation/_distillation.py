@@ -13,6 +13,7 @@ import tensorflow as tf
 from assay.losses._flavour import serialisable
 from assay.losses._function_loss import ClassifierLoss
 from assay.losses._labels import as_predictions
+from assay.losses._options import check_above_zero
 from assay.losses._reduction import SUM_OVER_BATCH_SIZE, compute_dtype
 from assay.losses._replicas import GLOBAL
 
@@ -40,7 +41,7 @@ def distillation_loss(teacher_logits: Any, student_logits: Any, *, temperature: 
     References:
         Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015.
     """
-    check_temperature(temperature)
+    check_above_zero(temperature, option="temperature")
     student = as_predictions(student_logits)
     teacher = as_predictions(teacher_logits)
     if teacher.shape.rank != student.shape.rank or not teacher.shape.is_compatible_with(student.shape):
@@ -55,12 +56,6 @@ def distillation_loss(teacher_logits: Any, student_logits: Any, *, temperature: 
     # A class that the teacher rules out entirely adds nothing, whatever the student thinks of it.
     entries = tf.math.multiply_no_nan(log_q - log_p, tf.exp(log_q))
     return temperature**2 * tf.nn.relu(tf.reduce_sum(entries, axis=-1))
-
-
-def check_temperature(temperature: float) -> None:
-    """Refuse a temperature that is not above 0."""
-    if not temperature > 0.0:
-        raise ValueError(f"`temperature` must be above 0. Received: {temperature!r}.")
 
 
 @serialisable
@@ -91,5 +86,5 @@ class DistillationLoss(ClassifierLoss):
         normalisation: str = GLOBAL,
         name: str = "distillation_loss",
     ) -> None:
-        check_temperature(temperature)
+        check_above_zero(temperature, option="temperature")
         super().__init__(temperature=float(temperature), reduction=reduction, normalisation=normalisation, name=name)

@@ -15,7 +15,8 @@ from typing import Any
 import tensorflow as tf
 from assay.losses._cross_entropy import check_label_smoothing
 from assay.losses._flavour import serialisable
-from assay.losses._function_loss import FunctionLoss, optional_floats, optional_int
+from assay.losses._function_loss import FunctionLoss
+from assay.losses._options import optional_floats, optional_int
 from assay.losses._reduction import SUM_OVER_BATCH_SIZE
 from assay.losses._replicas import GLOBAL
 from assay.losses.segmentation._mining import check_share

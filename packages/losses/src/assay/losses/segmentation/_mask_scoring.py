@@ -14,8 +14,9 @@ from typing import Any
 
 import tensorflow as tf
 from assay.losses._flavour import serialisable
-from assay.losses._function_loss import FunctionLoss, optional_int
+from assay.losses._function_loss import FunctionLoss
 from assay.losses._labels import as_predictions, require_keys
+from assay.losses._options import optional_int
 from assay.losses._reduction import SUM_OVER_BATCH_SIZE, compute_dtype
 from assay.losses._replicas import GLOBAL
 from assay.losses.segmentation._pixels import fitted, valid_pixels
