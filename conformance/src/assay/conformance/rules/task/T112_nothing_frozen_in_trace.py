@@ -142,8 +142,8 @@ def _blame(step: str, eager: Repeats, graph: Repeats, frozen: list[str]) -> None
     moved = [name for name, value in eager.attributes[1].items() if eager.attributes[-1].get(name) != value]
     drawn = [name for name, draws in eager.generators.items() if draws]
     kept = [
-        f"{attribute} went from {eager.attributes[0].get(attribute, 'nothing')} to {eager.attributes[-1][attribute]} "
-        f"in {calls} eager calls, and stayed at {graph.attributes[-1].get(attribute, 'nothing')} after the first of "
+        f"{attribute} went from {eager.attributes[0].get(attribute, 'unset')} to {eager.attributes[-1][attribute]} "
+        f"in {calls} eager calls, and stayed at {graph.attributes[-1].get(attribute, 'unset')} after the first of "
         f"{calls} traced ones"
         for attribute in moved[:_NAMED_AT_MOST]
     ]
