@@ -286,3 +286,13 @@ sys.exit(any(name.startswith(("tensorflow", "pycocotools.")) for name in sys.mod
 """
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_without_an_annotation_file_groundtruth_comes_with_the_data(metric, nothing):
+    other = COCOEvaluator(nothing, need_rescale_bboxes=False, progress=None)
+
+    other.update_state(GROUNDTRUTHS, PREDICTIONS)
+
+    assert other.result() == metric.result()
+    other.merge_state(metric)

@@ -103,7 +103,7 @@ class COCOEvaluator(BaseHostMetric):
     slot, so that the order of batches does not matter.
 
     Args:
-        annotation_file: Groundtruth in COCO's JSON format; None when it comes with the batches.
+        annotation_file: Groundtruth in COCO's JSON format; None, or empty, when it comes with the batches.
         include_mask: Whether to evaluate masks too.
         include_keypoint: Whether to evaluate keypoints too.
         need_rescale_bboxes: Whether detection boxes are in pixels of the model's input; they are then divided by the
@@ -120,7 +120,8 @@ class COCOEvaluator(BaseHostMetric):
             refuses the batch with a `DuplicateImageError`.
         category_names: Category id to the name to show in results.
         progress: Is told what is being done, and the share of it, when a result takes longer than a few seconds. By
-            default that goes to the standard error; None is silent.
+            default that goes to the standard error; None is silent. A metric that is sent by pickle needs a function
+            that can be.
         name: Name of the metric.
 
     Raises:
@@ -164,7 +165,7 @@ class COCOEvaluator(BaseHostMetric):
         if not all(sigma > 0 for sigma in self._sigmas) or (include_keypoint and not self._sigmas):
             raise ValueError(f"`kpt_oks_sigmas` must be positive numbers. Received: {self._sigmas}.")
         annotations = None
-        if annotation_file is not None:
+        if annotation_file:
             annotations = load(
                 annotation_file,
                 with_masks=bool(include_mask),
@@ -181,7 +182,7 @@ class COCOEvaluator(BaseHostMetric):
             federated=self._federated,
         )
         self._options: dict[str, Any] = {
-            "annotation_file": fspath(annotation_file) if annotation_file is not None else None,
+            "annotation_file": fspath(annotation_file) if annotation_file else None,
             "include_mask": bool(include_mask),
             "include_keypoint": bool(include_keypoint),
             "need_rescale_bboxes": bool(need_rescale_bboxes),
