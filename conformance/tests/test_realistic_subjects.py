@@ -5,9 +5,15 @@ from assay.conformance.model import Outcome
 from assay.conformance.registry import rules_for
 from assay.conformance.runner import run_subject
 
-from conformance.tests.subjects import host_metrics, keras_metrics, losses, summary_managers
+from conformance.tests.subjects import host_metrics, input_pipelines, keras_metrics, losses, summary_managers
 
-GROUPS = (losses.CASES, keras_metrics.CASES, host_metrics.CASES, summary_managers.CASES)
+GROUPS = (
+    losses.CASES,
+    keras_metrics.CASES,
+    host_metrics.CASES,
+    summary_managers.CASES,
+    input_pipelines.CASES,
+)
 CASES = [case for group in GROUPS for case in group]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from assay.conformance.harness import Reading, common_columns, epoch_length, read_examples
+from assay.conformance.harness.epochs import epoch_in
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -93,3 +94,45 @@ def test_rows_of_padding_do_not_hide_a_common_column():
     padded = Reading((("a",), ("b",), ("c",), ("pad",)), True, 1)
 
     assert common_columns(first, [padded]) == [0]
+
+
+def test_epoch_is_found_behind_an_augmentation_with_two_outcomes():
+    random = np.random.default_rng(0)
+    order = [number for _ in range(8) for number in random.permutation(12)]
+    flips = random.integers(0, 2, size=len(order))
+    rows = tuple((str(2 * number + flip), str(number)) for number, flip in zip(order, flips, strict=True))
+
+    assert epoch_in(Reading(rows, False, 1)) == ([1], 12)
+
+
+def test_labels_alone_show_no_epoch():
+    labels = tuple((str(value),) for value in np.random.default_rng(1).integers(0, 5, size=200))
+
+    assert epoch_in(Reading(labels, False, 1)) == ([0], None)
+
+
+def test_names_sizes_and_ids_of_a_reading():
+    dataset = tf.data.Dataset.from_tensor_slices(({"x": np.zeros((5, 2)), "id": np.arange(5)}, np.eye(5))).batch(2)
+
+    reading = read_examples(dataset)
+
+    assert reading.names == ("features/id", "features/x", "labels")
+    assert reading.exact == (True, False, False)
+    assert reading.sizes == (2, 2, 1)
+
+
+def test_reading_of_single_numbers_ends():
+    assert read_examples(tf.data.Dataset.range(3).repeat(), at_most=10).rows == ()
+
+
+def test_padding_is_no_part_of_the_content():
+    longer = {
+        "ids": tf.constant([[1, 2, 0, 0], [3, 0, 0, 0]]),
+        "boxes": tf.constant([[[1.0], [-1.0]], [[-1.0], [2.0]]]),
+    }
+    shorter = {"ids": tf.constant([[1, 2], [3, 0]]), "boxes": tf.constant([[[1.0], [-1.0]], [[-1.0], [2.0]]])}
+    texts = read_examples([tf.constant([["a", ""], ["b", "c"]])]), read_examples([tf.constant([["a"], ["b"]])])
+
+    assert read_examples([longer]).rows == read_examples([shorter]).rows
+    assert texts[0].rows[0] == texts[1].rows[0]
+    assert texts[0].rows[1] != texts[1].rows[1]

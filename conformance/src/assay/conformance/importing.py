@@ -151,7 +151,7 @@ def kind_of(subject: Subject) -> Kind:
     """Return the kind of a subject: the declared one, or what its factory's class or product looks like.
 
     A function of two arguments is no factory but a loss itself, `f(y_true, y_pred)`, and an object that can be called
-    with two is a loss.
+    with two is a loss. A function of `(params, input_context)` is an input pipeline itself.
 
     Raises:
       UsageError: If it cannot be told; the remedy is to say it.
@@ -161,6 +161,8 @@ def kind_of(subject: Subject) -> Kind:
         return known
     if _takes_summary_dir(subject.factory):
         return Kind.SUMMARY_MANAGER
+    if not inspect.isclass(subject.factory) and _takes_data_params(subject.factory):
+        return Kind.INPUT_PIPELINE
     if not inspect.isclass(subject.factory) and len(_required_arguments(subject.factory)) == _SIDES:
         return Kind.LOSS
     try:
@@ -171,6 +173,8 @@ def kind_of(subject: Subject) -> Kind:
             "mend that, or say the kind (--kind)."
         ) from exception
     inferred = infer_kind(product)
+    if inferred is None and (hasattr(product, "build_inputs") or (callable(product) and _takes_data_params(product))):
+        return Kind.INPUT_PIPELINE
     if inferred is None and callable(product) and len(_required_arguments(product)) == _SIDES:
         return Kind.LOSS
     if inferred is None:
@@ -213,6 +217,15 @@ def _takes_summary_dir(factory: Any) -> bool:
         return "summary_dir" in inspect.signature(factory).parameters
     except (TypeError, ValueError):
         return False
+
+
+def _takes_data_params(function: Any) -> bool:
+    """Whether a function is called as `build_inputs` of a Task is: with `params`, an `input_context`, or both."""
+    try:
+        names = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return False
+    return "input_context" in names or _required_arguments(function) == ["params"]
 
 
 def _required_arguments(factory: Any) -> list[str]:

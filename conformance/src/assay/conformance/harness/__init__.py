@@ -1,6 +1,7 @@
 """The harness: small pieces that build a duck-typed Task, run its steps in each mode, and record what happened."""
 
 from assay.conformance.harness.accounting import BATCH_SIZES as BATCH_SIZES
+from assay.conformance.harness.accounting import SINGLE as SINGLE
 from assay.conformance.harness.accounting import Account as Account
 from assay.conformance.harness.accounting import EvaluationData as EvaluationData
 from assay.conformance.harness.accounting import account_of as account_of

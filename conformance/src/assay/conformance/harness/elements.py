@@ -49,6 +49,16 @@ def named_leaves(element: Any) -> list[tuple[str, Any]]:
     return list(_walk(element, ""))
 
 
+def named_tensors(element: Any) -> list[tuple[str, Any]]:
+    """Return the tensors of an element with their names; arrays, of a dataset that is none of tf.data, as tensors."""
+    import tensorflow as tf
+
+    kept = (tf.Tensor, tf.__internal__.CompositeTensor)
+    return [
+        (name, leaf if isinstance(leaf, kept) else tf.convert_to_tensor(leaf)) for name, leaf in named_leaves(element)
+    ]
+
+
 def read_elements(ctx: Context, *, training: bool, **overrides: Any) -> Elements:
     """Build the subject's dataset anew and read its first elements, and of evaluation data the last one too.
 
@@ -93,13 +103,13 @@ def keep_elements(dataset: Any, *, to_the_end: bool = False, at_most: int = MOST
                     last = None
                     break
                 continue
-            leaves = dict(named_leaves(element))
+            leaves = dict(named_tensors(element))
             kept.append(leaves)
             rows += max(rows_of(leaves), 1)
             size += sum(_bytes(leaf) for leaf in leaves.values())
             last = element
         spec = dict(named_leaves(getattr(dataset, "element_spec", ())))
-    return Elements(spec, tuple(kept), None if last is None else dict(named_leaves(last)), count)
+    return Elements(spec, tuple(kept), None if last is None else dict(named_tensors(last)), count)
 
 
 def rows_of(leaves: Mapping[str, Any]) -> int:

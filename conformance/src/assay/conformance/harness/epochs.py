@@ -6,6 +6,9 @@ import collections
 from collections.abc import Sequence
 
 from assay.conformance.context import Context
+from assay.conformance.harness.build import make_component
+from assay.conformance.harness.dataset_graphs import changes_examples_at_random
+from assay.conformance.harness.datasets import build_dataset, data_params
 from assay.conformance.harness.readings import MOST_EXAMPLES, Reading, Row, epoch_length, read_data
 
 EPOCH_BATCHES = (16, 1)
@@ -15,6 +18,7 @@ LOOKS = (256, 1024, MOST_EXAMPLES)
 
 _SURE_EPOCHS = 4  # after so many equal blocks no more need be read
 _SATURATED = 8  # nor after so many rounds without any
+_AN_ID = 4  # an id has at least a different value for every so many examples of the first look
 _FEWEST = 8  # different values, for a part of the tensors to stand for examples
 
 
@@ -69,9 +73,26 @@ def find_epoch(ctx: Context, *, seed: int | None, batch_size: int) -> tuple[Read
         sure = length is not None and length <= len(single.rows) // _SURE_EPOCHS
         blurred = length is None and len(columns) == single.width and rounds(single.rows) >= _SATURATED
         columns = followed
-        if single.ended or sure or blurred:
+        if single.ended or sure or blurred or (length is None and _cannot_be_followed(ctx, single)):
             break
     return single, columns, length
+
+
+def is_augmented(ctx: Context) -> bool:
+    """Whether training examples are augmented, or drawn by weight, by the operations in the dataset's graph."""
+
+    def look() -> bool:
+        task = ctx.share("task for data", lambda: make_component(ctx))
+        return changes_examples_at_random(build_dataset(task, data_params(task, training=True)))
+
+    return ctx.share("training is augmented", look)
+
+
+def _cannot_be_followed(ctx: Context, reading: Reading) -> bool:
+    """Whether no id tells augmented examples apart, so that more of them would not show an epoch either."""
+    exact = [index for index, is_exact in enumerate(reading.exact) if is_exact]
+    has_id = any(_AN_ID * len(set(reading.column(index))) >= len(reading.rows) for index in exact)
+    return not has_id and is_augmented(ctx)
 
 
 def recurring_columns(reading: Reading) -> list[int]:

@@ -19,7 +19,7 @@ from assay.conformance.context import Context
 from assay.conformance.harness.build import make_component
 from assay.conformance.harness.calls import calling
 from assay.conformance.harness.datasets import build_dataset, data_params
-from assay.conformance.harness.elements import named_leaves
+from assay.conformance.harness.elements import named_tensors
 from assay.conformance.harness.values import as_numpy
 
 MOST_EXAMPLES = 4096
@@ -147,7 +147,7 @@ def example_rows(batch: Any) -> list[Row]:
 
 def _columns_of(batch: Any) -> list[tuple[str, bool, list[bytes]]]:
     """Of each tensor that has a row for each example: its name, whether it is exact, and the content of its rows."""
-    leaves = named_leaves(batch)
+    leaves = named_tensors(batch)
     columns = [_rows_of(leaf) for _, leaf in leaves]
     lengths = collections.Counter(len(column) for column in columns if column is not None)
     length = lengths.most_common(1)[0][0] if lengths else 0
@@ -204,7 +204,7 @@ def epoch_length(keys: Sequence[Row]) -> int | None:
 
 def _is_exact(leaf: Any) -> bool:
     """Whether a tensor is one integer, truth value or text an example: masks and tokens may be drawn anew."""
-    return leaf.shape.rank == 1 and not leaf.dtype.is_floating if hasattr(leaf, "dtype") else False
+    return leaf.shape.rank == 1 and not leaf.dtype.is_floating
 
 
 def _code(key: Row) -> int:
@@ -222,10 +222,29 @@ def _rows_of(leaf: Any) -> list[bytes] | None:
     array = as_numpy(leaf)
     if not array.ndim:
         return None
-    head = f"{array.dtype}{array.shape[1:]}".encode()
+    # How much padding a row has depends on the others of its batch: it is no part of the content.
+    head = f"{array.dtype}{array.shape[2:]}".encode()
+    rows = _without_padding(array)
     if array.dtype == object:
-        return [head + repr(row.tolist() if isinstance(row, np.ndarray) else row).encode() for row in array]
-    return [head + row.tobytes() for row in np.ascontiguousarray(array)]
+        return [head + repr(row.tolist() if isinstance(row, np.ndarray) else row).encode() for row in rows]
+    return [head + np.ascontiguousarray(row).tobytes() for row in rows]
+
+
+def _without_padding(array: np.ndarray) -> list[Any]:
+    """The rows of a batch, without the entries of 0, -1 or empty text at the end of their first dimension."""
+    if array.ndim == 1 or not array.size:
+        return list(array)
+    flat = array.reshape(*array.shape[:2], -1)
+    paddings = (b"",) if array.dtype == object else (0, -1)
+    ends = [np.all(flat[:, -1] == padding, axis=-1) for padding in paddings]
+    if not np.any(ends):
+        return list(array)
+    lengths = np.full(len(array), array.shape[1])
+    for padding, padded in zip(paddings, ends, strict=True):
+        for row in np.nonzero(padded)[0]:
+            real = np.nonzero(np.any(flat[row] != padding, axis=-1))[0]
+            lengths[row] = real[-1] + 1 if len(real) else 0
+    return [row[:length] for row, length in zip(array, lengths, strict=True)]
 
 
 def _digest(content: bytes) -> str:

@@ -76,7 +76,7 @@ def restore_at(make: Callable[[], Any], positions: Sequence[int], *, more: int) 
                 saved[position] = tf.train.Checkpoint(iterator=going_on).write(path)
             except (tf.errors.OpError, NotImplementedError, ValueError, TypeError) as error:
                 found = _STATEFUL.search(str(error))
-                raise CannotBeSaved(position, found[1] if found else "", _plain(str(error))) from error
+                raise CannotBeSaved(position, found[1] if found else "", plain_message(error)) from error
         read += _read(going_on, more)
         anew = make()
         for position, path in saved.items():
@@ -97,6 +97,10 @@ def _read(iterator: Any, count: int) -> list[list[Row]]:
     return batches
 
 
-def _plain(message: str) -> str:
-    """An error of TensorFlow without the parts that name its own functions."""
-    return re.sub(r"\{\{function_node [^}]*\}\}\s*|\[Op:\w+\]( name: ?)?", "", message).strip()
+def plain_message(error: BaseException) -> str:
+    """Return what an error of TensorFlow says, without the parts that name its own functions and iterators."""
+    noise = (
+        r"\{\{function_node [^}]*\}\}|\[Op:\w+\]( name: ?)?|\[\[\{\{node [^\]]*\]\]"
+        r"|Error in user-defined function passed to \w+:\d+ transformation with iterator: \S+"
+    )
+    return " ".join(re.sub(noise, "", str(error)).split())

@@ -23,7 +23,8 @@ class Subject:
       factory: Makes a *new* component each time it is called without arguments: a class or a function.
       sample: What the kind needs and the component does not bring: `(y_true, y_pred)` for losses and Keras metrics,
         a list of `(groundtruths, predictions)` for Python metrics, a nested dict of values for summary managers (one
-        is supplied when None). A Task brings its own data.
+        is supplied when None), the data parameters of an input pipeline, `{"training": ..., "validation": ...}` (simple
+        ones when None). A Task brings its own data.
       kind: The kind of component; inferred from its methods when None.
       traits: What the component declares about itself; see `TRAITS`.
       name: What reports call it; by default the name of the factory.

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness.elements import Elements, read_elements
+from assay.conformance.harness import build_dataset, data_params, make_component
+from assay.conformance.harness.elements import Elements, named_leaves, read_elements
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, SubjectError, Target, Violation
 from assay.conformance.specimens import IMAGE_PIPELINE, SOUND_TASK, SoundImages, SoundTask
@@ -39,7 +40,11 @@ dataset = dataset.batch(params.global_batch_size, drop_remainder=params.drop_rem
     references=("TensorFlow Datasets: DatasetBuilderTestCase compares every example with the declared features",),
 )
 
-_INCOMPATIBLE = re.compile(r"shape \(?([^)]*)\)? is not compatible with (?:supplied|expected) shape [(\[]?([^)\]]*)")
+_INCOMPATIBLE = (
+    re.compile(r"component (?P<component>\d+): expected \[(?P<declared>[^\]]*)\] but got \[(?P<received>[^\]]*)\]"),
+    re.compile(r"shape \((?P<received>[^)]*)\) is not compatible with supplied shape \((?P<declared>[^)]*)\)"),
+    re.compile(r"shape \((?P<received>[^)]*)\) is not compatible with supplied shape \[(?P<declared>[^\]]*)\]"),
+)
 _FIX = (
     "Declare what is true: tf.ensure_shape on single examples, before they are batched, and leave the batch dimension "
     "to `.batch`. `dataset.element_spec` prints what is declared."
@@ -69,15 +74,23 @@ def _read(ctx: Context, training: bool) -> Elements | None:
     except NotApplicable:
         return None
     except SubjectError as error:
-        raised = _INCOMPATIBLE.search(str(error.original))
+        raised = next((found for one in _INCOMPATIBLE if (found := one.search(str(error.original)))), None)
         if raised is None:
             raise
-        role = "training" if training else "evaluation"
+        role, parts = "training" if training else "evaluation", raised.groupdict()
+        name = _name_of(ctx, training, parts.get("component"))
         raise Violation(
-            f"a tensor of the {role} data has the shape [{raised[1]}], and [{raised[2]}] is declared",
+            f"{role}: {name} has the shape [{parts['received']}], and [{parts['declared']}] is declared",
             cause="set_shape or ensure_shape states what is not so for every batch",
             fix=_FIX,
         ) from error
+
+
+def _name_of(ctx: Context, training: bool, component: str | None) -> str:
+    """The name of a tensor by its number in the flat element."""
+    task = ctx.share("task for data", lambda: make_component(ctx))
+    spec = named_leaves(getattr(build_dataset(task, data_params(task, training=training)), "element_spec", ()))
+    return spec[int(component)][0] if component is not None and int(component) < len(spec) else "a tensor"
 
 
 def _compare(spec: Any, leaves: Any, where: str) -> None:

@@ -10,6 +10,7 @@ from assay.conformance.harness import build_dataset, data_params, make_component
 from assay.conformance.harness.boxes import dense
 from assay.conformance.harness.elements import keep_elements, read_elements, rows_of
 from assay.conformance.harness.records import Records, read_records, without_objects
+from assay.conformance.harness.restoring import plain_message
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, SubjectError, Target, Violation
 from assay.conformance.specimens import DETECTION_PIPELINE, SoundDetection
@@ -118,7 +119,7 @@ def _raise_if_full_records_pass(
             f"Records cannot be copied for this pipeline: it raises {type(same.original).__name__} on plain copies too."
         ) from same
     role = "training" if training else "evaluation"
-    said = " ".join(str(error.original).split())[:300]
+    said = plain_message(error.original)[:300]
     raise Violation(
         f"{role}: a record without objects raises {type(error.original).__name__}: {said}",
         cause="an operation that needs at least one object: an argmax, a top_k, a gather, a maximum",

@@ -9,6 +9,7 @@ from assay.conformance.context import Context
 from assay.conformance.harness import build_dataset, data_params, make_component
 from assay.conformance.harness.elements import keep_elements
 from assay.conformance.harness.records import Records, read_records
+from assay.conformance.harness.restoring import plain_message
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, SubjectError, Target, Violation
 from assay.conformance.specimens import DETECTION_PIPELINE, SoundDetection
@@ -62,7 +63,7 @@ def check(ctx: Context) -> None:
         try:
             elements = _read(task, changes)
         except SubjectError as error:
-            _check_message(str(error.original), path, key, examples[BROKEN])
+            _check_message(error.original, path, key, examples[BROKEN])
             return
     raise Violation(
         f"a record {f'whose {key} is no image' if key else 'without features'} raises no error: {elements.count} "
@@ -94,13 +95,14 @@ def _reads(task: Any, records: Records, examples: list[Any]) -> bool:
     return True
 
 
-def _check_message(message: str, path: str, key: str, example: Any) -> None:
+def _check_message(error: BaseException, path: str, key: str, example: Any) -> None:
+    message = str(error)
     keys = [key] if key else list(example.features.feature)
     missing = [] if Path(path).name in message else ["the file"]
     if not any(one in message for one in keys):
         missing.append(f"the key {key}" if key else "a key")
     if missing:
-        said = " ".join(message.split())[:200]
+        said = plain_message(error)[:200]
         raise Violation(
             f"the error of a broken record does not name {' or '.join(missing)}: {said}",
             cause="the error is that of the decoding operation, which knows neither",

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from assay.conformance.context import Context
-from assay.conformance.harness import Reading, common_columns, read_data
+from assay.conformance.harness import (
+    Reading,
+    build_dataset,
+    common_columns,
+    data_params,
+    make_component,
+    read_data,
+    read_examples,
+)
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, Target, Violation
 from assay.conformance.specimens import SOUND_TASK, SoundTask
@@ -19,10 +27,11 @@ RULE = Rule(
     level=Level.MUST,
     requirement="The evaluation data yields each example exactly once, in a fixed order, for any batch size.",
     checks=(
-        "Reads the data of `is_training=False` twice with one batch size and compares the order, then with batches of "
-        "8, 3 and 1 (remainder kept) and compares which examples are there. An example is known by a digest of those "
-        "of its tensors that do not change between readings, so that no id is needed. Rows that pad a last batch are "
-        "accepted when they can be told from examples (a mask, zeros); repeated examples are not."
+        "Reads the data of `is_training=False` from two datasets with one batch size, from one of them a second time, "
+        "and compares the order; then with batches of 8, 3 and 1 (remainder kept) and compares which examples are "
+        "there. An example is known by a digest of those of its tensors that do not change between readings, so that "
+        "no id is needed. Rows that pad a last batch are accepted when they can be told from examples (a mask, zeros); "
+        "repeated examples are not."
     ),
     why=(
         "A last partial batch that is dropped, or filled up with examples from the beginning, makes the published "
@@ -49,13 +58,14 @@ SHORTEST_PERIOD = 8  # a toy set of a few rows may hold copies of them by design
 
 def check(ctx: Context) -> None:
     """Compare the order of two readings, then the examples at several batch sizes."""
-    first, second = (_read(ctx, BATCH_SIZES[0], repetition) for repetition in range(2))
+    first, second, third = _read(ctx, BATCH_SIZES[0]), *_read_twice(ctx)
     if not first.rows:
         raise Violation(
             f"the evaluation data has no example at batch size {BATCH_SIZES[0]}",
             cause="the data is smaller than a batch and the remainder is dropped, or the files were not found",
             fix="Keep the last partial batch when `params.is_training` is false.",
         )
+    _steady_columns(second, third)
     steady = _steady_columns(first, second)
     readings = {size: _read(ctx, size) for size in BATCH_SIZES}
     _check_not_repeated(readings[1], steady)
@@ -64,14 +74,16 @@ def check(ctx: Context) -> None:
             _check_complete(ctx, size, readings[size], readings[1], steady)
 
 
-def _read(ctx: Context, batch_size: int, repetition: int = 0) -> Reading:
-    return read_data(
-        ctx,
-        training=False,
-        global_batch_size=batch_size,
-        drop_remainder=False,
-        repetition=repetition,
-    )
+def _read(ctx: Context, batch_size: int) -> Reading:
+    return read_data(ctx, training=False, global_batch_size=batch_size, drop_remainder=False)
+
+
+def _read_twice(ctx: Context) -> tuple[Reading, Reading]:
+    """Read one dataset as two evaluations of a run do."""
+    task = ctx.share("task for data", lambda: make_component(ctx))
+    params = data_params(task, training=False, global_batch_size=BATCH_SIZES[0], drop_remainder=False)
+    dataset = build_dataset(task, params)
+    return read_examples(dataset, name="validation"), read_examples(dataset, name="validation")
 
 
 def _steady_columns(first: Reading, second: Reading) -> list[int]:

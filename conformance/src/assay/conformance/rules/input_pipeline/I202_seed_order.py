@@ -15,8 +15,8 @@ from assay.conformance.harness import (
     has_own_field,
     make_component,
 )
-from assay.conformance.harness.dataset_graphs import changes_examples_at_random, unordered_transformations
-from assay.conformance.harness.epochs import EPOCH_BATCHES, LOOKS, find_epoch, rounds, training_stream
+from assay.conformance.harness.dataset_graphs import unordered_transformations
+from assay.conformance.harness.epochs import EPOCH_BATCHES, LOOKS, find_epoch, is_augmented, rounds, training_stream
 from assay.conformance.harness.flavour import set_random_seed
 from assay.conformance.harness.readings import Row
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, Target, Violation
@@ -82,7 +82,7 @@ def check(ctx: Context) -> None:
 def _check_same_order(ctx: Context, first: Reading) -> None:
     """Compare the beginnings of two builds."""
     again = training_stream(ctx, seed=SEED, batch_size=EPOCH_BATCHES[0], at_most=LOOKS[0], repetition=1)
-    index = _moved(first, again)
+    index = _moved(first, again, augmented=is_augmented(ctx))
     unordered = _unordered(ctx)
     if index is None and not unordered:
         return
@@ -118,11 +118,11 @@ def _check_same_order(ctx: Context, first: Reading) -> None:
     )
 
 
-def _moved(first: Reading, again: Reading) -> int | None:
-    """A tensor that both readings hold the same values of, in another order; None when there is none."""
-    steady = set(common_columns(first, [again])) | {index for index, exact in enumerate(first.exact) if exact}
+def _moved(first: Reading, again: Reading, *, augmented: bool) -> int | None:
+    """A tensor that shows another order: an id or label, or where there is none what both readings know."""
+    exact = [index for index, is_exact in enumerate(first.exact) if is_exact and len(set(first.column(index))) > 1]
     length = min(len(first.rows), len(again.rows))
-    for index in sorted(steady):
+    for index in exact or ([] if augmented else common_columns(first, [again])):
         if index < again.width and first.column(index)[:length] != again.column(index)[:length]:
             return index
     return None
@@ -131,11 +131,6 @@ def _moved(first: Reading, again: Reading) -> int | None:
 def _unordered(ctx: Context) -> list[str]:
     task = ctx.share("task for data", lambda: make_component(ctx))
     return unordered_transformations(build_dataset(task, data_params(task, training=True, seed=SEED)))
-
-
-def _is_augmented(ctx: Context) -> bool:
-    task = ctx.share("task for data", lambda: make_component(ctx))
-    return changes_examples_at_random(build_dataset(task, data_params(task, training=True, seed=SEED)))
 
 
 def _has_seed(ctx: Context) -> bool:
@@ -151,7 +146,7 @@ def _follows_global_seed(ctx: Context) -> bool:
         readings.append(
             training_stream(ctx, seed=SEED, batch_size=EPOCH_BATCHES[0], at_most=LOOKS[0], repetition=repetition)
         )
-    return _moved(*readings) is None
+    return _moved(*readings, augmented=is_augmented(ctx)) is None
 
 
 def _check_epochs(ctx: Context, seed: int | None, declared: str | None) -> collections.Counter[Row] | None:
@@ -165,7 +160,7 @@ def _check_epochs(ctx: Context, seed: int | None, declared: str | None) -> colle
     keys = single.keys(columns)
     what = "without a seed" if seed is None else f"with seed {seed}"
     if length is None:
-        if columns and len(columns) == single.width and declared != "sampled" and not _is_augmented(ctx):
+        if columns and len(columns) == single.width and declared != "sampled" and not is_augmented(ctx):
             _check_even(keys, what)
         return None
     first, second = keys[:length], keys[length : 2 * length]

@@ -254,6 +254,9 @@ def _compare(
         cause=(
             "the data is sharded after a shuffle that differs between pipelines"
             if after_shuffle and repeated
+            else "files are listed in another order by each pipeline (`list_files` shuffles), or the number or the id "
+            "of the pipeline is mixed up"
+            if repeated
             else "the number or the id of the pipeline is mixed up, or a remainder of the shards is dropped"
         ),
         fix=_SHARD_FIRST,

@@ -7,7 +7,7 @@ from typing import Any
 
 from assay.conformance.context import Context
 from assay.conformance.harness import build_dataset, calling, data_params, make_component, read_data
-from assay.conformance.harness.elements import named_leaves, rows_of
+from assay.conformance.harness.elements import named_tensors, rows_of
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotRun, Rule, Subject, Target, Violation
 from assay.conformance.specimens import IMAGE_PIPELINE, SOUND_TASK, SoundImages, SoundTask
@@ -85,7 +85,7 @@ def _read_on(dataset: Any) -> None:
     start, seen = time.monotonic(), 0
     with calling("reading the evaluation dataset"):
         for batch in dataset:
-            seen += max(rows_of(dict(named_leaves(batch))), 1)
+            seen += max(rows_of(dict(named_tensors(batch))), 1)
             if seen >= MOST_EXAMPLES or time.monotonic() - start > MOST_SECONDS:
                 break
         else:
