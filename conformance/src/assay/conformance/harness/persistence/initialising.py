@@ -20,7 +20,7 @@ ALL = "all"
 _CONFIGS = ("task_config", "params", "config")
 _LOGGERS = ("", "absl", "tensorflow")
 _SAYING = (
-    "skip", "missing", "not found", "mismatch", "not match", "unmatched", "could not", "cannot", "incompatible",
+    "skip", "missing", "fail", "unsuccessful", "not loaded", "not bound", "not found", "mismatch", "not match", "unmatched", "could not", "cannot", "incompatible",
     "ignor", "random", "unrestored", "no checkpoint", "not exist", "unresolved", "partial",
 )  # fmt: skip
 
@@ -108,7 +108,8 @@ def listening() -> Iterator[list[str]]:
     levels = [logger.level for logger in loggers]
     printed = io.StringIO()
     for logger in loggers:
-        logger.addHandler(handler)
+        if logger.parent is None or not logger.propagate:  # others hand their records up to the root
+            logger.addHandler(handler)
         logger.setLevel(min(logger.level or logging.WARNING, logging.WARNING))
     try:
         with (

@@ -85,7 +85,7 @@ class SavedRun:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ResumedRun:
-    """The continuation of a run in a new process.
+    """The continuation of a run.
 
     Attributes:
       unmatched: What TensorFlow's assertions said of the restore; empty when they said nothing.
@@ -118,7 +118,9 @@ def saved_run(ctx: Context, *, mode: Mode | None = None, silenced: bool = False,
 
 
 def resumed_run(ctx: Context, *, silenced: bool = False) -> ResumedRun:
-    """Return the continuation of `saved_run` in a new process, shared likewise.
+    """Return the continuation of `saved_run`, shared likewise: in a new process, and on replicas in a new build here.
+
+    What a new process lacks is found on one replica, at a fraction of the cost.
 
     Raises:
       SubjectError: If the subject's code raises there.
@@ -127,6 +129,8 @@ def resumed_run(ctx: Context, *, silenced: bool = False) -> ResumedRun:
 
     def resume() -> ResumedRun:
         run = saved_run(ctx, silenced=silenced)
+        if ctx.mode is Mode.REPLICAS:
+            return _resume(ctx, run.path, with_data=run.unsaved is None, silenced=silenced)
         return run_in_new_process(
             resume_there,
             ctx.target,
@@ -142,7 +146,10 @@ def resumed_run(ctx: Context, *, silenced: bool = False) -> ResumedRun:
 
 def resume_there(parcel: Parcel, path: str, *, with_data: bool, silenced: bool) -> ResumedRun:
     """Restore a checkpoint and take the steps that are left: what the new process does."""
-    ctx = unpack(parcel)
+    return _resume(unpack(parcel), path, with_data=with_data, silenced=silenced)
+
+
+def _resume(ctx: Context, path: str, *, with_data: bool, silenced: bool) -> ResumedRun:
     build = _build(ctx, silenced=silenced, equal_start=False)
     dataset = training_data(build)
     iterator = iter(dataset)

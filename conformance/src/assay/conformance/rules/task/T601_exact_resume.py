@@ -38,9 +38,9 @@ RULE = Rule(
         f"iterator=, global_step=)` after {SAVED_AT}, with the model's `checkpoint_items`, the state of the training "
         "metrics and the random states of Keras 3 layers. A new process, which has seen neither the run nor this "
         "process, makes everything again, restores, and takes the steps that are left; so does the loop after a "
-        "kill. The first thing that differs is blamed: the position in the data, what was restored, or what the "
-        "step depends on beside. A pipeline that cannot be saved is named by the operation that keeps it from being "
-        "saved."
+        "kill. On two replicas the continuation is a new build in this process. The first thing that differs is "
+        "blamed: the position in the data, what was restored, or what the step depends on beside. A pipeline that "
+        "cannot be saved is named by the operation that keeps it from being saved."
     ),
     why=(
         "Preemptions are daily life on accelerators. A run that starts its data again shows the first examples more "
@@ -79,6 +79,7 @@ _STATELESS = (
     "`dataset.enumerate()` gives it."
 )
 _HERE = f"after a checkpoint at step {SAVED_AT} and a restore in a new process"
+_ON_REPLICAS = f"after a checkpoint at step {SAVED_AT} and a restore in a new build, on two replicas"
 
 
 def check(ctx: Context) -> None:
@@ -107,7 +108,7 @@ def _compare(ctx: Context) -> None:
     _check_data_can_be_saved(run)
     resumed = resumed_run(ctx)
     _check_restored(ctx, run, resumed)
-    _check_data(run, resumed)
+    _check_data(ctx, run, resumed)
     found = _differences(ctx, run.after, resumed.after)
     if not found:
         return
@@ -148,7 +149,7 @@ def _check_restored(ctx: Context, run: SavedRun, resumed: ResumedRun) -> None:
     if not parts and not resumed.unmatched:
         return
     raise Violation(
-        f"{_HERE}, {'; '.join(parts) or 'no variable differs'}"
+        f"{_here(ctx)}, {'; '.join(parts) or 'no variable differs'}"
         + (f"; TensorFlow says: {resumed.unmatched}" if resumed.unmatched else ""),
         cause=(
             "the checkpoint does not hold these variables, or they have another key in another process: an "
@@ -159,7 +160,7 @@ def _check_restored(ctx: Context, run: SavedRun, resumed: ResumedRun) -> None:
     )
 
 
-def _check_data(run: SavedRun, resumed: ResumedRun) -> None:
+def _check_data(ctx: Context, run: SavedRun, resumed: ResumedRun) -> None:
     """Compare the batches that the steps after the restore were given."""
     expected, actual = run.after.digests, resumed.after.digests
     differing = [index for index, pair in enumerate(zip(expected, actual, strict=True)) if pair[0] != pair[1]]
@@ -172,8 +173,8 @@ def _check_data(run: SavedRun, resumed: ResumedRun) -> None:
     else:
         where = "it is none of the batches of the uninterrupted run"
     raise Violation(
-        f"{_HERE}, the variables agree and the batch of step {SAVED_AT + 1 + first} does not: {where}. The pipeline is "
-        f"{', '.join(run.transformations)}",
+        f"{_here(ctx)}, the variables agree and the batch of step {SAVED_AT + 1 + first} does not: {where}. The "
+        f"pipeline is {', '.join(run.transformations)}",
         cause=(
             "build_inputs does not make the same pipeline in another process (an order drawn by NumPy or from a set, "
             "files listed as the system gives them), or parallel reads give examples in the order in which they come"
@@ -268,7 +269,13 @@ def _blame(ctx: Context, run: SavedRun, found: list[str]) -> NoReturn:
             "the step depends on state outside of the model, the optimizer and its batch: Python's, or the process's"
         )
         fix = "Keep what the step remembers in variables of the model, or name it in `model.checkpoint_items`."
-    raise Violation(f"{_HERE}, with the same variables and the same batches, {'; '.join(found)}", cause=cause, fix=fix)
+    raise Violation(
+        f"{_here(ctx)}, with the same variables and the same batches, {'; '.join(found)}", cause=cause, fix=fix
+    )
+
+
+def _here(ctx: Context) -> str:
+    return _ON_REPLICAS if ctx.mode is Mode.REPLICAS else _HERE
 
 
 def _by(expected: Any, actual: Any, step: int) -> str:

@@ -183,9 +183,10 @@ def _check_damaged(
     for how in Damage:
         damaged = damage(path, key, how, f"{path}-{how.name.lower()}")
         lost = {name for name in loaded if key_of_value(path, values[name]) in damaged.keys}
-        left = _left_in_silence(task, config, model, start, damaged.path, [key.removesuffix(SUFFIX)])
+        left = _left_in_silence(task, config, model, start, damaged.path, _words_of(key))
         silent += [f"{how} leaves {list_names(sorted(lost & left))} as it was"] if lost & left else []
-    left = _left_in_silence(task, config, model, start, f"{os.path.dirname(path)}/nothing/here", [])
+    nowhere = f"{os.path.dirname(path)}/nothing/here"
+    left = _left_in_silence(task, config, model, start, nowhere, [nowhere])
     silent += ["a path where there is none leaves everything as it was"] if left >= set(loaded) else []
     if silent:
         raise Violation(
@@ -197,8 +198,13 @@ def _check_damaged(
         )
 
 
+def _words_of(key: str) -> list[str]:
+    """The names in a key by which a message may speak of it."""
+    return [part for part in key.removesuffix(SUFFIX).split("/") if len(part) > 2 and part != "model"]
+
+
 def _left_in_silence(
-    task: Any, config: Any, model: Any, start: list[np.ndarray], path: str, names: list[str]
+    task: Any, config: Any, model: Any, start: list[np.ndarray], path: str, words: list[str]
 ) -> set[str]:
     """The variables that `initialize` leaves as they were, when it says nothing; none when it raises or says so."""
     variables = model_variables(model)
@@ -210,7 +216,6 @@ def _left_in_silence(
             gc.collect()
     except SubjectError:
         return set()
-    words = [part for name in names for part in name.split("/") if len(part) > 2 and part != "model"]
     if says_so(said, words):
         return set()
     return {
