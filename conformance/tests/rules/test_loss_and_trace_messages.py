@@ -260,3 +260,16 @@ def test_t202_names_the_weights_and_not_the_others():
 
     assert "1 of 4 variables differs" in finding.observed
     assert "logits/bias" in finding.cause
+
+
+def test_t110_does_not_take_noise_for_a_factor():
+    class Noisy(SoundTask):
+        calls = 0.0
+
+        def train_logs(self, loss):
+            self.calls += 1.0
+            return {"loss": loss * (1.0 + 0.004 * self.calls)}
+
+    result = result_of("T110", Noisy, Mode.REPLICAS, random_step=True)
+
+    assert result.outcome is not Outcome.FAIL, result.message

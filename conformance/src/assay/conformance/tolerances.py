@@ -88,6 +88,7 @@ _TABLE: dict[tuple[str | None, str, Target | None], Tolerance] = {
     ("T104", "factor", _ANY): Tolerance(1e-2, 0.0, "a wrong factor is a whole number or its inverse; rounding is less"),
     ("T110", "loss", _ANY): Tolerance(1e-3, 1e-5, "the same examples in another mode; a scale in the loss is far off"),
     ("T103", "average", _ANY): Tolerance(2e-2, 0.0, "a step towards another weight, of a hundredth of what is between"),
+    ("T110", "no factor", _ANY): Tolerance(0.2, 0.0, "random numbers move a loss by so much; replicas are 2 and more"),
     ("T110", "half factor", _ANY): Tolerance(1.0, 0.0, "up to twice and half: deep models round, and scales are 2^10"),
     ("T112", "same", _ANY): Tolerance(1e-4, 1e-7, "eager against traced steps, relative to the largest of an array"),
     ("T112", "repeated", _ANY): Tolerance(1e-5, 1e-9, "one computation repeated; noise and schedules are far larger"),

@@ -87,7 +87,7 @@ _TABLE = (
         "overfit_steps",
         _TASKS,
         (int,),
-        40,
+        60,
         "How many steps on one batch it may take until the loss has fallen; a model that learns slowly needs more.",
     ),
     Trait(

@@ -191,7 +191,8 @@ def _check_replicas(ctx: Context) -> None:
         return
     factors = [ours / reference if reference else float("nan") for ours, reference in zip(logged, alone, strict=True)]
     seen = ", ".join(f"{value:.6g}" for value in logged)
-    if all(ctx.tolerance("factor").allows(factor, factors[0]) for factor in factors):
+    one_factor = all(ctx.tolerance("factor").allows(factor, factors[0]) for factor in factors)
+    if one_factor and not ctx.tolerance("no factor").allows(factors[0], 1.0):  # noise of a per cent is no factor
         raise Violation(
             f"the {replicas} replicas logged {seen} at step 1, and one replica alone logs "
             f"{', '.join(f'{value:.6g}' for value in alone)} for the same examples: {factors[0]:.4g} x on each",

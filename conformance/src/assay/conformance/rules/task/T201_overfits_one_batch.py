@@ -33,7 +33,7 @@ RULE = Rule(
         "Takes traced steps on one training batch, random layers switched off, with optimizers of the suite's own one "
         "after another until one works: Adam at 0.01 and at 0.0003, SGD at 0.1. It stops as soon as the loss, without "
         "the model's weight regularisers, has fallen by the declared part of what it was (`overfit_fall`, 0.3) in "
-        "the declared number of steps (`overfit_steps`, 40). A loss of zero has nothing to learn from."
+        "the declared number of steps (`overfit_steps`, 60). A loss of zero has nothing to learn from."
     ),
     why=(
         "It is the first thing to try with a new model, and finds what no shape check does: labels that do not belong "
