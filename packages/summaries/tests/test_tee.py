@@ -1,5 +1,7 @@
 """Several managers behind one."""
 
+import contextlib
+
 import pytest
 import tensorflow as tf
 from assay.summaries import (
@@ -106,3 +108,16 @@ def test_managers_are_checked():
         TeeSummaryManager([])
     with pytest.raises(TypeError, match="Received a str without one"):
         TeeSummaryManager(["runs"])
+
+
+def test_record_if_decides_for_all_managers_also_under_another_default_graph(tmp_path, read_events):
+    step = tf.Variable(0, dtype=tf.int64)
+    managers = [SummaryManager(tmp_path, global_step=step), JSONLinesSummaryManager(tmp_path / "lines", step)]
+    with TeeSummaryManager(managers) as manager, tf.summary.record_if(lambda: step % 2 == 0):
+        for number in range(1, 7):
+            step.assign(number)
+            with tf.Graph().as_default() if number > 3 else contextlib.nullcontext():
+                manager.write_summaries({"loss": 1.0})
+
+    assert [written for _, written, _ in read_events(tmp_path)] == [2, 4, 6]
+    assert [written for _, _, written, _ in read_json_lines(tmp_path / "lines")] == [2, 4, 6]

@@ -101,7 +101,8 @@ class JSONLinesSummaryManager(SummarySink):
         """Check a dict and return the function that writes it, at the step of now; raises as `write_summaries`."""
         if self._summary_dir is None:
             return lambda: None
-        return _on_the_host(lambda: self._prepare(summary_dict))
+        write = _on_the_host(lambda: self._prepare(summary_dict))
+        return lambda: _on_the_host(write)
 
     def flush(self) -> None:
         """Wait until the disk has every line; the operating system has each as soon as it is written."""
