@@ -20,8 +20,9 @@ ALL = "all"
 _CONFIGS = ("task_config", "params", "config")
 _LOGGERS = ("", "absl", "tensorflow")
 _SAYING = (
-    "skip", "missing", "fail", "unsuccessful", "not loaded", "not bound", "not found", "mismatch", "not match", "unmatched", "could not", "cannot", "incompatible",
-    "ignor", "random", "unrestored", "no checkpoint", "not exist", "unresolved", "partial",
+    "skip", "missing", "fail", "unsuccessful", "not loaded", "not bound", "not found", "mismatch", "not match",
+    "unmatched", "could not", "cannot", "incompatible", "ignor", "random", "unrestored", "no checkpoint", "not exist",
+    "unresolved", "partial",
 )  # fmt: skip
 
 
