@@ -1,22 +1,25 @@
 """Evaluations of the same examples in batches of several sizes, with the state of the metrics after every call.
 
-What one example adds to a metric is known from an evaluation of that example alone. The sum of these is what an
-evaluation of all of them must add, whatever the batch size and the number of replicas.
+What one example adds to a metric is known from the evaluation in batches of one. The sum of these is what an evaluation
+must add, whatever the batch size and the number of replicas.
 """
 
 from __future__ import annotations
 
 import collections
 import dataclasses
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness.batches import validation_batches
-from assay.conformance.harness.build import build_task
+from assay.conformance.harness.build import build_task, make_component
+from assay.conformance.harness.datasets import build_dataset, data_params
 from assay.conformance.harness.runs import Evaluation, evaluate, validation_stepper
 from assay.conformance.harness.snapshots import metric_state
+from assay.conformance.model.errors import SubjectError
 from assay.conformance.model.vocabulary import Mode
 
 BATCH_SIZES = (8, 3, 1)
@@ -25,8 +28,14 @@ BATCH_SIZES = (8, 3, 1)
 EXAMPLES = 23
 """How many examples are looked at: two whole batches and a partial one of the largest size."""
 
+SINGLE = Mode.GRAPH
+"""How one replica evaluates: many short steps, which are slow one operation at a time."""
+
+AGGREGATED = "aggregate_logs"
+"""What is called last for each batch."""
+
 State = Mapping[str, np.ndarray]
-Runner = Callable[[Sequence[Any]], "Account"]
+Runner = Callable[..., "Account"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -51,7 +60,7 @@ class Account:
     Attributes:
       evaluation: The record of the evaluation.
       rows: How many rows each batch has.
-      states: What was called, and the state of the validation metrics afterwards, in order.
+      states: What was called, and the state of the validation metrics afterwards, in order; empty when not watched.
     """
 
     evaluation: Evaluation
@@ -100,21 +109,44 @@ def evaluation_data(ctx: Context) -> EvaluationData:
     return ctx.share("evaluation data", read)
 
 
+class _Traced:
+    """A build whose validation step is traced once for batches of all lengths, or once for each."""
+
+    def __init__(self, ctx: Context, mode: Mode, *, any_length: bool) -> None:
+        self.any_length = any_length
+        self._build = build_task(ctx, mode=mode)
+        self._stepper = validation_stepper(self._build, any_length=any_length)
+
+    def run(self, batches: Sequence[Any], *, watched: bool) -> Account:
+        states: list[tuple[str, State]] = []
+
+        def record(called: str) -> None:
+            states.append((called, metric_state(self._build, self._build.validation_metrics)))
+
+        evaluation = evaluate(self._build, batches, stepper=self._stepper, after_call=record if watched else None)
+        return Account(evaluation, tuple(map(rows_of, batches)), tuple(states))
+
+
 def evaluation_runner(ctx: Context, mode: Mode) -> Runner:
-    """Return what takes batches and returns the account of their evaluation, always with the same build and traces."""
+    """Return what takes batches and returns the account of their evaluation, always with the same build and traces.
+
+    With `watched=False` the states between calls are not recorded: reading a metric's state on replicas takes longer
+    than a small step.
+    """
 
     def make() -> Runner:
-        build = build_task(ctx, mode=mode)
-        stepper = validation_stepper(build, any_length=True)
+        state = _Traced(ctx, mode, any_length=_has_any_length(ctx))
 
-        def run(batches: Sequence[Any]) -> Account:
-            states: list[tuple[str, State]] = []
-
-            def record(called: str) -> None:
-                states.append((called, metric_state(build, build.validation_metrics)))
-
-            evaluation = evaluate(build, batches, stepper=stepper, after_call=record)
-            return Account(evaluation, tuple(map(rows_of, batches)), tuple(states))
+        def run(batches: Sequence[Any], *, watched: bool = True) -> Account:
+            nonlocal state
+            try:
+                return state.run(batches, watched=watched)
+            except SubjectError:
+                if not state.any_length:
+                    raise
+            # A step that needs to know the length of its batch may well be called with batches of known lengths.
+            state = _Traced(ctx, mode, any_length=False)
+            return state.run(batches, watched=watched)
 
         return run
 
@@ -127,7 +159,7 @@ def account_of(ctx: Context, size: int, *, mode: Mode, repetition: int = 0) -> A
     Args:
       ctx: The check's context.
       size: The global batch size, one of `BATCH_SIZES`.
-      mode: Eager, or on replicas.
+      mode: `SINGLE`, or on replicas.
       repetition: Tells evaluations of the same data apart.
 
     Raises:
@@ -135,16 +167,19 @@ def account_of(ctx: Context, size: int, *, mode: Mode, repetition: int = 0) -> A
     """
     return ctx.share(
         ("account", size, mode, repetition),
-        lambda: evaluation_runner(ctx, mode)(evaluation_data(ctx).batches[size]),
+        lambda: evaluation_runner(ctx, mode)(
+            evaluation_data(ctx).batches[size], watched=mode is SINGLE or size == BATCH_SIZES[0]
+        ),
     )
 
 
 def contributions(ctx: Context) -> list[dict[str, np.ndarray]]:
-    """Return what each example alone adds to each variable of the validation metrics, on one replica."""
+    """Return what each example adds to each variable of the validation metrics, on one replica in batches of one."""
 
     def measure() -> list[dict[str, np.ndarray]]:
-        run = evaluation_runner(ctx, Mode.EAGER)
-        return [run([batch]).added for batch in evaluation_data(ctx).batches[1]]
+        account = account_of(ctx, 1, mode=SINGLE)
+        after = [state for called, state in account.states if called == AGGREGATED]
+        return [added(one, other) for one, other in itertools.pairwise([account.initial, *after])]
 
     return ctx.share("contributions", measure)
 
@@ -167,6 +202,20 @@ def head_of(batch: Any, rows: int) -> Any:
     return tf.nest.map_structure(
         lambda leaf: leaf[:rows] if leaf.shape.rank and leaf.shape[0] == length else leaf, batch
     )
+
+
+def _has_any_length(ctx: Context) -> bool:
+    """Whether the data itself says that batches are of any length, so that a loop over it traces the step once."""
+    import tensorflow as tf
+
+    def look() -> bool:
+        task = ctx.share("task for data", lambda: make_component(ctx))
+        dataset = build_dataset(task, data_params(task, training=False, drop_remainder=False))
+        specs = tf.nest.flatten(getattr(dataset, "element_spec", ()))
+        shapes = [getattr(spec, "shape", None) for spec in specs]
+        return any(shape is not None and shape.rank and shape[0] is None for shape in shapes)
+
+    return ctx.share("validation batches of any length", look)
 
 
 def _cut(batches: Sequence[Any], examples: int) -> tuple[Any, ...]:

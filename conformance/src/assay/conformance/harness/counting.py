@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness.accounting import Account, account_of, evaluation_runner, rows_of
+from assay.conformance.harness.accounting import SINGLE, Account, account_of, evaluation_runner, rows_of
 from assay.conformance.harness.batches import split_batch
 from assay.conformance.harness.reported import numbers_in, reported_values
 from assay.conformance.model.errors import NotApplicable, SubjectError
-from assay.conformance.model.vocabulary import Mode
 from assay.conformance.tolerances import Tolerance
 
 Explanation = tuple[str, str, str]
@@ -49,16 +48,18 @@ class Count:
 
 
 def count_of(account: Account, parts: Sequence[Mapping[str, np.ndarray]], names: Sequence[str]) -> Count | None:
-    """Return how many examples the first variable counts to which every example alone adds the same; None without one.
+    """Return how many examples the first variable counts to which every example adds the same; None without one.
 
     Args:
       account: An evaluation.
-      parts: What each example alone adds to each variable.
+      parts: What each example adds to each variable, in batches of one.
       names: Variables of the metric.
     """
     for name in names:
         units = np.stack([part[name] for part in parts])
-        if np.ptp(units, axis=0).max(initial=0.0) == 0.0 and np.any(units[0]):
+        # One to which only the first adds is started anew at each step.
+        steady = np.ptp(units, axis=0).max(initial=0.0) == 0.0 or not np.any(units[1:])
+        if steady and np.any(units[0]):
             counted = float(np.sum(account.added[name]) / np.sum(units[0]))
             return Count(name.partition(" ")[2] or name, counted, len(account.rows))
     return None
@@ -202,7 +203,7 @@ def explain_value(ctx: Context, name: str, account: Account) -> Explanation:
                 "a mean of means: a mean over each batch is aggregated, and each weighs the same",
                 _SUMS_AND_COUNTS,
             )
-    reference = numbers_in(account_of(ctx, 1, mode=Mode.EAGER).evaluation.reduced)[name]
+    reference = numbers_in(account_of(ctx, 1, mode=SINGLE).evaluation.reduced)[name]
     ratio = value / reference if reference else float("nan")
     return (
         f"{ratio:.3g} times as much",
@@ -230,7 +231,7 @@ def explain_replicas(ctx: Context, name: str, account: Account) -> Explanation |
     if count == 1:
         return None
     value = reported_values(account.evaluation)[name]
-    alone = evaluation_runner(ctx, Mode.EAGER)
+    alone = evaluation_runner(ctx, SINGLE)
     parts = [split_batch(batch, count) for batch in account.evaluation.batches]
 
     def same(some: Sequence[Any]) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness import (
     BATCH_SIZES,
+    SINGLE,
     Account,
     Count,
     EvaluationData,
@@ -36,10 +37,10 @@ RULE = Rule(
     checks=(
         "Evaluates the first 23 examples (or all, when there are fewer) in batches of 8, 3 and 1, on one replica and "
         "on two, and the first of these once more after a shorter one. What an example adds to the variables of each "
-        "metric is known from an evaluation of that example alone: the sum over the examples is what each evaluation "
-        "must add. Values of `reduce_aggregated_logs` must be the same for every batch size; one that is the number of "
-        "batches is left alone. Where one is not, shorter evaluations tell which batch or replica is lost, or that it "
-        "is a mean of means."
+        "metric is known from the batches of one: the sum over the examples is what each evaluation must add. Values "
+        "of `reduce_aggregated_logs` must be the same for every batch size; one that is the number of batches is left "
+        "alone. Where one is not, shorter evaluations tell which batch or replica is lost, or that it is a mean of "
+        "means."
     ),
     why=(
         "The published number is the mean over the data set. A mean over batches gives the last, partial batch the "
@@ -55,7 +56,7 @@ def process_metrics(self, metrics, labels, model_outputs):
 def process_metrics(self, metrics, labels, model_outputs):
     metrics[0].update_state(tf.cast(self.is_hit(labels, model_outputs), tf.float32))  # one value an example
 """,
-    modes=(Mode.EAGER, Mode.REPLICAS),
+    modes=(Mode.GRAPH, Mode.REPLICAS),
     targets=(Target.CPU, Target.GPU, Target.TPU),
     traits=("eval_drops_remainder", "random_inference"),
     references=("tensorflow/tensorflow#25284", "google/flax#264", "google/uncertainty-baselines#303"),
@@ -68,7 +69,7 @@ def check(ctx: Context) -> None:
     """Evaluate the same examples in batches of several sizes, and compare what was counted."""
     ctx.not_applicable_if("random_inference")
     data = evaluation_data(ctx)
-    if data.examples < _PARTS or any(rows != 1 for rows in account_of(ctx, 1, mode=Mode.EAGER).rows):
+    if data.examples < _PARTS or any(rows != 1 for rows in account_of(ctx, 1, mode=SINGLE).rows):
         raise NotApplicable(
             f"The validation data has {data.examples} examples in batches of one: it cannot be split in several ways."
         )
@@ -198,7 +199,7 @@ def _check_metrics(view: _View) -> None:
     ctx, account = view.ctx, view.account
     allowed = ctx.tolerance("metrics")
     parts = contributions(ctx)[: view.examples]
-    alone = numbers_in(account_of(ctx, 1, mode=Mode.EAGER).evaluation.metrics)
+    alone = numbers_in(account_of(ctx, 1, mode=SINGLE).evaluation.metrics)
     values = numbers_in(account.evaluation.metrics)
     for metric in account.evaluation.build.validation_metrics:
         names = [name for name in parts[0] if name.startswith(f"{metric.name}/") and name in account.added]
@@ -240,7 +241,7 @@ def _raise_miscount(
 
 def _check_reduced(view: _View) -> None:
     """Compare the values of reduce_aggregated_logs with those of batches of one, on one replica."""
-    alone = account_of(view.ctx, 1, mode=Mode.EAGER)
+    alone = account_of(view.ctx, 1, mode=SINGLE)
     reference, values = (numbers_in(one.evaluation.reduced) for one in (alone, view.account))
     allowed = view.ctx.tolerance("metrics")
     if not view.comparable:

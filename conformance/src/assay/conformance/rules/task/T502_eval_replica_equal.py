@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness import (
+    SINGLE,
     Account,
     evaluation_runner,
     explain_replicas,
@@ -66,7 +67,7 @@ def check(ctx: Context) -> None:
     batches = _batches(ctx)
     if not batches or rows_of(batches[0]) < 2:
         raise NotApplicable("The validation data has no batch of two examples, which two replicas could share.")
-    single, replicas = (evaluation_runner(ctx, mode)(batches) for mode in (Mode.EAGER, ctx.mode))
+    single, replicas = (evaluation_runner(ctx, mode)(batches) for mode in (SINGLE, ctx.mode))
     if not single.evaluation.metrics and not numbers_in(single.evaluation.reduced):
         raise NotApplicable("The Task has no validation metrics, and reduce_aggregated_logs gives no numbers.")
     _check_names(single, replicas)
