@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from assay.losses import CrossEntropyLoss
+from assay.losses import (
+    CrossEntropyLoss,
+    MaskScoringLoss,
+    SigmoidCrossEntropyLoss,
+    SigmoidFocalLoss,
+    SoftmaxFocalLoss,
+    SupervisedContrastiveLoss,
+)
 from assay.losses import _reduction as reduction
 from hypothesis import given
 from hypothesis import strategies as st
@@ -140,6 +147,29 @@ def test_global_count_makes_two_replicas_equal_one(name):
     halves = on_two_replicas(lambda *batch: loss(*batch) / 2.0, *batches)
 
     np.testing.assert_allclose(sum(halves), loss(*whole), rtol=1e-6)
+
+
+def test_counts_of_every_kind_of_loss_make_two_replicas_equal_one():
+    ignoring = [each(ignore_label=255) for each in (SigmoidCrossEntropyLoss, SigmoidFocalLoss, SoftmaxFocalLoss)]
+    scoring, contrastive = MaskScoringLoss(), SupervisedContrastiveLoss()
+    maps = (np.array([[[255, 255]], [[0, 1]]]), np.array([[[1, 2]], [[255, 0]]]))
+    pixels = np.random.default_rng(5).normal(size=(2, 2, 1, 2, 3)).astype(np.float32)
+    scores = np.random.default_rng(6).uniform(size=(2, 2, 3)).astype(np.float32)
+    classes = (np.array([0, 0, 1]), np.array([2, 2, 2]))  # an anchor of the first replica has no company
+
+    def step(ids, logits, labels, scored, predicted, classes):
+        values = [loss(ids, logits) for loss in ignoring]
+        values += [scoring({"labels": labels, "logits": scored}, predicted), contrastive(classes, logits)]
+        return tf.stack(values) / 2.0
+
+    halves = list(zip(REPLICA_IDS, REPLICA_LOGITS, maps, pixels, scores, classes, strict=True))
+    found = sum(on_two_replicas(step, *halves))
+
+    whole = [np.concatenate(parts) for parts in zip(*halves, strict=True)]
+    np.testing.assert_allclose(found[:-1], 2.0 * step(*whole)[:-1], rtol=1e-5)
+    # Each replica contrasts its own examples; the five anchors with company are counted over both.
+    of_each = [SupervisedContrastiveLoss(reduction="sum")(half[-1], half[1]) for half in halves]
+    np.testing.assert_allclose(found[-1], sum(of_each) / 5.0, rtol=1e-5)
 
 
 def test_replica_count_is_that_of_the_replica():
