@@ -171,14 +171,14 @@ def lists(images: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
                         "id": len(annotations) + 1,
                         "image_id": image,
                         "category_id": int(truth["classes"][row, slot]),
-                        "bbox": _xywh(truth["boxes"][row, slot]),
+                        "bbox": xywh(truth["boxes"][row, slot]),
                         "area": float(truth["areas"][row, slot]),
                         "iscrowd": int(truth["is_crowds"][row, slot]),
                     }
                 )
             columns = (predictions[f"detection_{name}"][row].tolist() for name in ("boxes", "classes", "scores"))
             for box, category, score in zip(*columns, strict=True):
-                found.append({"image_id": image, "category_id": category, "bbox": _xywh(box), "score": score})
+                found.append({"image_id": image, "category_id": category, "bbox": xywh(box), "score": score})
     size = {"height": int(HEIGHT), "width": int(WIDTH)}
     dataset = {
         "info": {},
@@ -189,7 +189,8 @@ def lists(images: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     return dataset, found
 
 
-def _xywh(box: Any) -> list[float]:
+def xywh(box: Any) -> list[float]:
+    """A box ymin, xmin, ymax, xmax as x, y, width, height."""
     top, left, bottom, right = (float(edge) for edge in box)
     return [left, top, right - left, bottom - top]
 
