@@ -14,7 +14,7 @@ class ClassCountMetric(FlavourMetric):
 
     Args:
         num_classes: Number of classes, at least 2.
-        name: Name of the metric.
+        name: Name of the metric; None means the default one of the class.
         ignore_label: Class id of elements to leave out, for example 255; it may be one of the classes.
         dtype: Dtype of the result; None means float32.
 
@@ -22,10 +22,14 @@ class ClassCountMetric(FlavourMetric):
         ValueError: If `num_classes` is no integer of at least 2.
     """
 
-    def __init__(self, num_classes: int, *, name: str, ignore_label: int | None = None, dtype: Any = None) -> None:
+    default_name = "class_count"
+
+    def __init__(
+        self, num_classes: int, name: str | None = None, *, ignore_label: int | None = None, dtype: Any = None
+    ) -> None:
         if isinstance(num_classes, bool) or int(num_classes) != num_classes or num_classes < 2:
             raise ValueError(f"`num_classes` must be an integer of at least 2. Received: {num_classes!r}.")
-        super().__init__(name=name, dtype=dtype)
+        super().__init__(name=name or self.default_name, dtype=dtype)
         self.num_classes = int(num_classes)
         self.ignore_label = None if ignore_label is None else int(ignore_label)
         self.class_counts = ClassCounts(self, self.num_classes)

@@ -32,14 +32,3 @@ def fill_absent(values: Any, present: Any, *, absent_class: str) -> Any:
     """Values `[num_classes]` with 0, 1 or NaN (`absent_class`) for the classes that do not occur."""
     number = {ZERO: 0.0, ONE: 1.0, NAN: float("nan")}[absent_class]
     return tf.where(present, values, tf.constant(number, values.dtype))
-
-
-def check_choice(argument: str, value: str, allowed: Sequence[str]) -> str:
-    """Return the value of an argument.
-
-    Raises:
-        ValueError: If it is not one of those allowed.
-    """
-    if value not in allowed:
-        raise ValueError(f"`{argument}` must be one of {', '.join(map(repr, allowed))}. Received: {value!r}.")
-    return value

@@ -1,6 +1,5 @@
 """Intersection over union, each class weighted by how often it is labelled."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -19,7 +18,7 @@ class FrequencyWeightedIoU(SegmentationMetric):
 
     Args:
         num_classes: Number of classes, at least 2.
-        name: Name of the metric.
+        name: Name of the metric; None means `frequency_weighted_iou`.
         ignore_label: Class id of pixels to leave out, for example 255.
         rescale_predictions: Whether predictions are brought back to the original image; see `update_state`.
         input_size: `(height, width)` of the model's input with padding; None when row 1 of `image_info` is it.
@@ -29,20 +28,7 @@ class FrequencyWeightedIoU(SegmentationMetric):
         Long, Shelhamer, Darrell, "Fully Convolutional Networks for Semantic Segmentation", section 5, 2015.
     """
 
-    def __init__(
-        self,
-        num_classes: int,
-        name: str = "frequency_weighted_iou",
-        *,
-        ignore_label: int | None = None,
-        rescale_predictions: bool = False,
-        input_size: Sequence[int] | None = None,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__(
-            num_classes, name=name, ignore_label=ignore_label, rescale_predictions=rescale_predictions,
-            input_size=input_size, dtype=dtype,
-        )  # fmt: skip
+    default_name = "frequency_weighted_iou"
 
     def result(self) -> Any:
         """The weighted IoU so far, a scalar in [0, 1]; 0 when nothing was counted."""

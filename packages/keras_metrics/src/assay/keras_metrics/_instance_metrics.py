@@ -38,7 +38,6 @@ from assay.keras_metrics._average_precision import (
     place_number,
     score_number,
 )
-from assay.keras_metrics._class_mean import check_choice
 from assay.keras_metrics._coco_matching import match, words
 from assay.keras_metrics._exact_sum import UNITS_PER_ONE, ExactSum
 from assay.keras_metrics._flavour import FlavourMetric, serialisable
@@ -46,6 +45,7 @@ from assay.keras_metrics._instance_numbers import AREA_RANGES, numbers, outside_
 from assay.keras_metrics._instance_overlap import BOX, IMAGE, OverlapOptions, overlaps_of
 from assay.keras_metrics._instances import Side, image_numbers, read_detections, read_objects
 from assay.keras_metrics._labels import align_weights
+from assay.keras_metrics._options import check_choice, whole_number
 from assay.keras_metrics._predicted_class import compiled_by_xla
 from assay.keras_metrics._row_buffer import NUMBER_BITS, RowBuffer
 
@@ -151,7 +151,7 @@ class InstanceMetrics(FlavourMetric):
         dtype: Any = None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
-        self.num_classes = _whole("num_classes", num_classes)
+        self.num_classes = whole_number("num_classes", num_classes)
         self.use_masks = bool(use_masks)
         self.iou_thresholds = tuple(float(one) for one in iou_thresholds)
         if not self.iou_thresholds or not all(0 < one <= 1 for one in self.iou_thresholds):
@@ -171,8 +171,10 @@ class InstanceMetrics(FlavourMetric):
             )
         self.mask_output_boundary = (int(mask_output_boundary[0]), int(mask_output_boundary[1]))
         self.background_class_id = None if background_class_id is None else int(background_class_id)
-        self.max_num_eval_detections = _whole("max_num_eval_detections", max_num_eval_detections, most=2**RANK_BITS)
-        self.max_detections = _whole("max_detections", max_detections, most=2**30)
+        self.max_num_eval_detections = whole_number(
+            "max_num_eval_detections", max_num_eval_detections, most=2**RANK_BITS
+        )
+        self.max_detections = whole_number("max_detections", max_detections, most=2**30)
         self.per_class_metrics = bool(per_class_metrics)
         self._compared = OverlapOptions(
             self.use_masks, self.need_rescale_bboxes, self.groundtruth_mask_format, self.detection_mask_format,
@@ -325,9 +327,3 @@ class InstanceMetrics(FlavourMetric):
                 tf.reshape(weights, [-1]), tf.reshape(places, [-1]), len(AREA_RANGES) * self.num_classes
             )
         )
-
-
-def _whole(argument: str, value: int, *, most: int = 2**20) -> int:
-    if isinstance(value, bool) or int(value) != value or not 1 <= value <= most:
-        raise ValueError(f"`{argument}` must be an integer from 1 to {most}. Received: {value!r}.")
-    return int(value)

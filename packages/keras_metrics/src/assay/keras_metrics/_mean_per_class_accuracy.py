@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
-from assay.keras_metrics._class_mean import EXCLUDED, ONE, ZERO, check_choice, mean_over_classes
+from assay.keras_metrics._class_mean import EXCLUDED, ONE, ZERO, mean_over_classes
 from assay.keras_metrics._flavour import serialisable
+from assay.keras_metrics._options import check_choice
 from assay.keras_metrics._segmentation_metric import SegmentationMetric
 
 

@@ -12,16 +12,12 @@ metric.result()  # (2/3 + 2/3) / 2: class 2 is nowhere
 from typing import Any
 
 import tensorflow as tf
-from assay.keras_metrics._class_count_metric import ClassCountMetric
-from assay.keras_metrics._class_mean import EXCLUDED, check_choice, mean_over_classes
+from assay.keras_metrics._class_average import MACRO, ClassAverageMetric
 from assay.keras_metrics._flavour import serialisable
-
-MICRO, MACRO, WEIGHTED, NONE = "micro", "macro", "weighted", "none"
-AVERAGES = (MICRO, MACRO, WEIGHTED, NONE)
 
 
 @serialisable
-class MulticlassFBeta(ClassCountMetric):
+class MulticlassFBeta(ClassAverageMetric):
     """Weighted harmonic mean of precision and recall, over the classes.
 
         f[c] = (1 + beta^2) * found[c] / (beta^2 * labelled[c] + predicted[c])
@@ -37,7 +33,7 @@ class MulticlassFBeta(ClassCountMetric):
 
     Args:
         num_classes: Number of classes, at least 2.
-        name: Name of the metric.
+        name: Name of the metric; None means `fbeta`.
         beta: How many times as much recall counts as precision, above 0.
         average: `micro`, `macro`, `weighted` or `none`.
         ignore_label: Class id of examples to leave out, for example 255.
@@ -51,63 +47,27 @@ class MulticlassFBeta(ClassCountMetric):
         Sokolova, Lapalme, "A Systematic Analysis of Performance Measures for Classification Tasks", 2009.
     """
 
+    default_name = "fbeta"
+
     def __init__(
         self,
         num_classes: int,
-        name: str = "fbeta",
+        name: str | None = None,
         *,
         beta: float = 1.0,
         average: str = MACRO,
         ignore_label: int | None = None,
         dtype: Any = None,
     ) -> None:
-        super().__init__(num_classes, name=name, ignore_label=ignore_label, dtype=dtype)
+        super().__init__(num_classes, name, average=average, ignore_label=ignore_label, dtype=dtype)
         if not 0 < beta < float("inf"):
             raise ValueError(f"`beta` must be a number above 0. Received: {beta!r}.")
         self.beta = float(beta)
-        self.average = check_choice("average", average, AVERAGES)
-
-    def result(self) -> Any:
-        """The measure so far, in [0, 1]: a scalar, or `[num_classes]` with the average `none`."""
-        square = self.beta**2
-        return average_over_classes(
-            self,
-            self.average,
-            lambda found, labelled, predicted: tf.math.divide_no_nan(
-                (1 + square) * found, square * labelled + predicted
-            ),
-        )
 
     def get_config(self) -> dict[str, Any]:
         """Every constructor argument, as JSON values."""
-        return {**super().get_config(), "beta": self.beta, "average": self.average}
+        return {**super().get_config(), "beta": self.beta}
 
-
-def average_over_classes(metric: ClassCountMetric, average: str, measure: Any) -> Any:
-    """A measure of the counts of a metric, averaged over its classes.
-
-    Args:
-        metric: Whose counts, and whose dtype.
-        average: One of `AVERAGES`.
-        measure: Takes how much was found, labelled and predicted, tensors of any one shape; returns that shape.
-
-    Returns:
-        A scalar, or `[num_classes]` with the average `none`.
-    """
-    counts = metric.class_counts
-    found, labelled, predicted = (part(metric.dtype) for part in (counts.hits, counts.labels, counts.predictions))
-    if average == MICRO:
-        # What was labelled or predicted as no class is an example all the same.
-        value = measure(
-            tf.reduce_sum(found),
-            counts.labelled.combined(tf.reduce_sum, metric.dtype),
-            counts.predicted.combined(tf.reduce_sum, metric.dtype),
-        )
-        return tf.cast(value, metric.dtype)
-    values = measure(found, labelled, predicted)
-    if average == WEIGHTED:
-        values = tf.math.divide_no_nan(tf.reduce_sum(labelled * values), tf.reduce_sum(labelled))
-    if average == MACRO:
-        present = tf.not_equal(labelled + predicted, 0)
-        values = mean_over_classes(values, present, absent_class=EXCLUDED, target_class_ids=None)
-    return tf.cast(values, metric.dtype)
+    def _measure(self, found: Any, labelled: Any, predicted: Any) -> Any:
+        square = self.beta**2
+        return tf.math.divide_no_nan((1 + square) * found, square * labelled + predicted)

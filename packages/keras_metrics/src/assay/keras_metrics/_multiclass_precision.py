@@ -3,14 +3,12 @@
 from typing import Any
 
 import tensorflow as tf
-from assay.keras_metrics._class_count_metric import ClassCountMetric
-from assay.keras_metrics._class_mean import check_choice
+from assay.keras_metrics._class_average import ClassAverageMetric
 from assay.keras_metrics._flavour import serialisable
-from assay.keras_metrics._multiclass_fbeta import AVERAGES, MACRO, average_over_classes
 
 
 @serialisable
-class MulticlassPrecision(ClassCountMetric):
+class MulticlassPrecision(ClassAverageMetric):
     """Share of the predictions of a class that are right, over the classes.
 
         precision[c] = found[c] / predicted[c], and 0 for a class that is never predicted
@@ -24,7 +22,7 @@ class MulticlassPrecision(ClassCountMetric):
 
     Args:
         num_classes: Number of classes, at least 2.
-        name: Name of the metric.
+        name: Name of the metric; None means `precision`.
         average: `micro`, `macro`, `weighted` or `none`.
         ignore_label: Class id of examples to leave out, for example 255.
         dtype: Dtype of the result; None means float32.
@@ -36,24 +34,7 @@ class MulticlassPrecision(ClassCountMetric):
         Sokolova, Lapalme, "A Systematic Analysis of Performance Measures for Classification Tasks", 2009.
     """
 
-    def __init__(
-        self,
-        num_classes: int,
-        name: str = "precision",
-        *,
-        average: str = MACRO,
-        ignore_label: int | None = None,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__(num_classes, name=name, ignore_label=ignore_label, dtype=dtype)
-        self.average = check_choice("average", average, AVERAGES)
+    default_name = "precision"
 
-    def result(self) -> Any:
-        """The precision so far, in [0, 1]: a scalar, or `[num_classes]` with the average `none`."""
-        return average_over_classes(
-            self, self.average, lambda found, labelled, predicted: tf.math.divide_no_nan(found, predicted)
-        )
-
-    def get_config(self) -> dict[str, Any]:
-        """Every constructor argument, as JSON values."""
-        return {**super().get_config(), "average": self.average}
+    def _measure(self, found: Any, labelled: Any, predicted: Any) -> Any:
+        return tf.math.divide_no_nan(found, predicted)

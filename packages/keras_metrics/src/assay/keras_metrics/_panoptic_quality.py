@@ -18,6 +18,7 @@ from assay.keras_metrics._class_mean import EXCLUDED, mean_over_classes
 from assay.keras_metrics._exact_sum import ExactSum
 from assay.keras_metrics._flavour import FlavourMetric, serialisable
 from assay.keras_metrics._labels import align_weights
+from assay.keras_metrics._options import whole_number
 from assay.keras_metrics._panoptic_matching import match, segments_of
 from assay.keras_metrics._rescale import resize, to_original
 
@@ -77,7 +78,7 @@ class PanopticQuality(FlavourMetric):
         dtype: Any = None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
-        self.num_classes = _whole("num_classes", num_classes, 2)
+        self.num_classes = whole_number("num_classes", num_classes, least=2)
         things = None if thing_class_ids is None else tuple(int(one) for one in thing_class_ids)
         if things is not None and any(not 0 <= one < self.num_classes for one in things):
             raise ValueError(
@@ -87,8 +88,8 @@ class PanopticQuality(FlavourMetric):
             raise ValueError(f"`input_size` must be (height, width), both positive. Received: {input_size!r}.")
         self.thing_class_ids = things
         self.ignore_label = None if ignore_label is None else int(ignore_label)
-        self.max_instances_per_class = _whole("max_instances_per_class", max_instances_per_class, 1)
-        self.max_segments_per_image = _whole("max_segments_per_image", max_segments_per_image, 1)
+        self.max_instances_per_class = whole_number("max_instances_per_class", max_instances_per_class)
+        self.max_segments_per_image = whole_number("max_segments_per_image", max_segments_per_image)
         self.rescale_predictions = bool(rescale_predictions)
         self.input_size = None if input_size is None else (int(input_size[0]), int(input_size[1]))
         places = (self.num_classes,)
@@ -224,9 +225,3 @@ class PanopticQuality(FlavourMetric):
         every = tf.broadcast_to(tf.range(self.num_classes), tf.shape(labels.present))
         self.labelled.add_at(weights * tf.cast(labels.present, tf.float32), every)
         self.predicted.add_at(weights * tf.cast(predictions.present - matches.void, tf.float32), every)
-
-
-def _whole(argument: str, value: int, least: int) -> int:
-    if isinstance(value, bool) or int(value) != value or value < least:
-        raise ValueError(f"`{argument}` must be an integer of at least {least}. Received: {value!r}.")
-    return int(value)

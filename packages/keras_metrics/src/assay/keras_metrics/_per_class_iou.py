@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
-from assay.keras_metrics._class_mean import NAN, ONE, ZERO, check_choice, fill_absent
+from assay.keras_metrics._class_mean import NAN, ONE, ZERO, fill_absent
 from assay.keras_metrics._flavour import serialisable
+from assay.keras_metrics._options import check_choice
 from assay.keras_metrics._segmentation_metric import SegmentationMetric
 
 

@@ -1,6 +1,5 @@
 """Share of the pixels that are right."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -18,7 +17,7 @@ class PixelAccuracy(SegmentationMetric):
 
     Args:
         num_classes: Number of classes, at least 2.
-        name: Name of the metric.
+        name: Name of the metric; None means `pixel_accuracy`.
         ignore_label: Class id of pixels to leave out, for example 255.
         rescale_predictions: Whether predictions are brought back to the original image; see `update_state`.
         input_size: `(height, width)` of the model's input with padding; None when row 1 of `image_info` is it.
@@ -28,20 +27,7 @@ class PixelAccuracy(SegmentationMetric):
         Long, Shelhamer, Darrell, "Fully Convolutional Networks for Semantic Segmentation", section 5, 2015.
     """
 
-    def __init__(
-        self,
-        num_classes: int,
-        name: str = "pixel_accuracy",
-        *,
-        ignore_label: int | None = None,
-        rescale_predictions: bool = False,
-        input_size: Sequence[int] | None = None,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__(
-            num_classes, name=name, ignore_label=ignore_label, rescale_predictions=rescale_predictions,
-            input_size=input_size, dtype=dtype,
-        )  # fmt: skip
+    default_name = "pixel_accuracy"
 
     def result(self) -> Any:
         """The accuracy so far, a scalar in [0, 1]; 0 when nothing was counted."""

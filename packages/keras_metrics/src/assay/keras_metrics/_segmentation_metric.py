@@ -15,7 +15,7 @@ class SegmentationMetric(ClassCountMetric):
 
     Args:
         num_classes: Number of classes, at least 2.
-        name: Name of the metric.
+        name: Name of the metric; None means the default one of the class.
         ignore_label: Class id of pixels to leave out, for example 255.
         rescale_predictions: Whether predictions are brought back to the original image by `y_true["image_info"]`, the
             labels being those of the original image, at the top left of `masks`. False: predictions of another size
@@ -29,14 +29,14 @@ class SegmentationMetric(ClassCountMetric):
     def __init__(
         self,
         num_classes: int,
+        name: str | None = None,
         *,
-        name: str,
         ignore_label: int | None = None,
         rescale_predictions: bool = False,
         input_size: Sequence[int] | None = None,
         dtype: Any = None,
     ) -> None:
-        super().__init__(num_classes, name=name, ignore_label=ignore_label, dtype=dtype)
+        super().__init__(num_classes, name, ignore_label=ignore_label, dtype=dtype)
         if input_size is not None and (len(input_size) != 2 or min(input_size) < 1):
             raise ValueError(f"`input_size` must be (height, width), both positive. Received: {input_size!r}.")
         self.rescale_predictions = bool(rescale_predictions)
