@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from typing import Any
 
 from assay.conformance.context import Context
 from assay.conformance.harness.batches import training_batches, validation_batches
 from assay.conformance.harness.build import Build, build_task
 from assay.conformance.harness.calls import calling, require
+from assay.conformance.harness.persistence.folders import KeptFolder
 from assay.conformance.harness.persistence.new_process import run_in_new_process, warm_up
 from assay.conformance.harness.persistence.operations import host_operations
 from assay.conformance.harness.runs import train
@@ -36,7 +36,7 @@ class Export:
     """
 
     path: str
-    folder: Any
+    folder: KeptFolder
     features: tuple[Any, ...]
     answers: tuple[Any, ...]
     host: tuple[str, ...] = ()
@@ -72,7 +72,7 @@ def export(ctx: Context) -> Export:
     module = _module_of(build, serve)
     asked = tuple(tf.nest.map_structure(as_numpy, one) for one in (features, first))
     host = tuple(host_operations(serve.get_concrete_function().graph))
-    folder = tempfile.TemporaryDirectory(prefix="assay-export-")
+    folder = KeptFolder("assay-export-")
     one = Export(f"{folder.name}/export", folder, asked, answers, host, fixed)
     try:
         with build.placed(), calling("tf.saved_model.save"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import pickle
@@ -130,7 +131,7 @@ class _Nursery:
 
     def end(self) -> None:
         """End it and what it has forked."""
-        if self.owner != os.getpid():
+        if self.owner != os.getpid() or self._process.returncode is not None:
             return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
@@ -151,4 +152,5 @@ def _the_nursery() -> _Nursery:
         _ALIVE.remove(one)
     if not _ALIVE:
         _ALIVE.append(_Nursery())
+        atexit.register(_ALIVE[0].end)
     return _ALIVE[0]

@@ -8,7 +8,6 @@ takes the steps that are left. A process that is killed after the save leaves be
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from assay.conformance.harness.build import Build, build_task
 from assay.conformance.harness.flavour import set_random_seed
 from assay.conformance.harness.persistence.carrying import Parcel, pack, unpack
 from assay.conformance.harness.persistence.checkpoints import GLOBAL_STEP, ITERATOR, checkpoint_of, read, write
+from assay.conformance.harness.persistence.folders import KeptFolder
 from assay.conformance.harness.persistence.new_process import run_in_new_process, warm_up
 from assay.conformance.harness.persistence.pipelines import (
     digest_of,
@@ -73,7 +73,7 @@ class SavedRun:
     """
 
     path: str
-    folder: Any
+    folder: KeptFolder
     build: Build
     before: tuple[str, ...]
     saved: Snapshot
@@ -169,7 +169,7 @@ def python_state(task: Any) -> dict[str, Any]:
 
 
 def _run_and_save(ctx: Context, *, silenced: bool) -> SavedRun:
-    folder = tempfile.TemporaryDirectory(prefix="assay-saved-")
+    folder = KeptFolder("assay-saved-")
     build = _build(ctx, silenced=silenced, equal_start=True)
     dataset = training_data(build)
     iterator = iter(dataset)

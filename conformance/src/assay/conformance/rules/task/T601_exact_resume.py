@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
@@ -319,12 +320,12 @@ class _ReadsThroughPython(SoundTask):
         return tf.ensure_shape(same, features.shape), labels
 
 
-class _OrdersByHash(SoundTask):
-    """Orders the examples by the hash of a text, which is another in each process."""
+class _OrdersByProcess(SoundTask):
+    """Draws the order of the examples from a number that each process has for itself."""
 
     def build_inputs(self, params: Any, input_context: Any = None) -> Any:
         features, labels = self.examples(training=params.is_training)
-        order = sorted(range(len(labels)), key=lambda index: hash(f"example {index}"))
+        order = np.random.default_rng(os.getpid()).permutation(len(labels))
         dataset = tf.data.Dataset.from_tensor_slices((features[order], labels[order]))
         dataset = dataset.repeat() if params.is_training else dataset
         return dataset.batch(params.global_batch_size, drop_remainder=params.drop_remainder)
@@ -373,7 +374,7 @@ class _CountsInTheTask(SoundTask):
 MUTANTS = (
     Subject(_AugmentsWithState, name="stateful noise in the pipeline"),
     Subject(_ReadsThroughPython, name="Python in the pipeline"),
-    Subject(_OrdersByHash, name="an order that each process has for itself"),
+    Subject(_OrdersByProcess, name="an order that each process has for itself"),
     Subject(_StatefulNoise, name="stateful noise in the step"),
     Subject(_OwnGenerator, name="a generator of the Task"),
     Subject(_CountsInTheTask, name="counts steps in the Task"),
