@@ -11,7 +11,7 @@ from assay.conformance.context import Context
 from assay.conformance.harness.accounting import SINGLE, Account, account_of, evaluation_runner, rows_of
 from assay.conformance.harness.batches import split_batch
 from assay.conformance.harness.reported import numbers_in, reported_values
-from assay.conformance.model.errors import NotApplicable, SubjectError
+from assay.conformance.model.errors import NotApplicable, NotRun, SubjectError
 from assay.conformance.tolerances import Tolerance
 
 Explanation = tuple[str, str, str]
@@ -275,5 +275,5 @@ def _value(run: Callable[[Sequence[Any]], Account], batches: Sequence[Any], name
     """A reduced value of a shorter evaluation; None when that cannot be had."""
     try:
         return reported_values(run(batches).evaluation).get(name)
-    except (SubjectError, NotApplicable):
+    except (SubjectError, NotApplicable, NotRun):
         return None
