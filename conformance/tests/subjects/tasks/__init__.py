@@ -30,6 +30,3 @@ CASES = [
     *pretraining.CASES,
     *precision.CASES,
 ]
-
-REPRESENTATIVE = ("house prices", "segmentation")
-"""The right ones that are held against every rule by default."""
