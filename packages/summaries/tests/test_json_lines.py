@@ -255,6 +255,25 @@ def test_flush_waits_for_the_disk_once_for_all_that_was_written(tmp_path, synced
     assert synced == [first, "directory", (tmp_path / "summaries.jsonl").stat().st_size]
 
 
+def test_directory_that_cannot_be_waited_for_is_no_error_but_a_file_is(tmp_path, monkeypatch):
+    refused = [stat.S_ISDIR]
+
+    def refuse(descriptor):
+        if any(kind(os.fstat(descriptor).st_mode) for kind in refused):
+            raise OSError("not here")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    manager = JSONLinesSummaryManager(tmp_path, global_step=iter((1, 2)).__next__)
+    manager.write_summaries({"loss": 1.0})
+    manager.flush()
+    manager.write_summaries({"loss": 2.0})
+    refused.append(stat.S_ISREG)
+    with pytest.raises(OSError, match="not here"):
+        manager.flush()
+
+    assert [line["step"] for line in lines(tmp_path)] == [1, 2]
+
+
 def test_nothing_is_waited_for_without_fsync(tmp_path, synced):
     with JSONLinesSummaryManager(tmp_path, global_step=1, fsync=False) as manager:
         manager.write_summaries({"loss": 1.0})

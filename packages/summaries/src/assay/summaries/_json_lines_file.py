@@ -1,5 +1,6 @@
 """The file of a `JSONLinesSummaryManager`: appended to line by line, mended when it is opened, and read back."""
 
+import contextlib
 import json
 import math
 import os
@@ -59,11 +60,13 @@ class JSONLinesFile:
 
 
 def _sync_directory(directory: str) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    # Some systems (Windows, mounted buckets) cannot do this to a directory; they keep the names in it by themselves.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def as_json(number: float) -> float | str:
