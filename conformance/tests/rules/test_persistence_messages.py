@@ -120,6 +120,25 @@ def test_t601_names_the_attribute_that_holds_the_lost_state():
     assert finding.cause.endswith("changes variables that no checkpoint holds: self.average")
 
 
+def test_t601_names_what_each_replica_holds_for_itself():
+    class Drifts(SoundTask):
+        def build_model(self):
+            model = super().build_model()
+            self.mean = model.mean_feature = tf.Variable(0.0, trainable=False, name="mean_feature")
+            return model
+
+        def forward(self, model, features, *, training):
+            if training:
+                self.mean.assign(0.5 * self.mean + 0.5 * tf.reduce_mean(features))
+            return super().forward(model, features - self.mean, training=training)
+
+    finding = finding_of("T601", Drifts, Mode.REPLICAS)
+
+    assert "in a new build, on two replicas" in finding.observed
+    assert "each replica holds a value of its own of " in finding.cause
+    assert "mean_feature" in finding.cause
+
+
 def test_t601_does_not_run_for_a_subject_that_no_other_process_can_make():
     lock = threading.Lock()
 

@@ -2,6 +2,7 @@
 
 from assay.conformance.harness.persistence.causes import HiddenState as HiddenState
 from assay.conformance.harness.persistence.causes import hidden_state as hidden_state
+from assay.conformance.harness.persistence.causes import replica_local as replica_local
 from assay.conformance.harness.persistence.checkpoints import checkpoint_of as checkpoint_of
 from assay.conformance.harness.persistence.checkpoints import keys_of as keys_of
 from assay.conformance.harness.persistence.checkpoints import read as read

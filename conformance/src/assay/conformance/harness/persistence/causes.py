@@ -12,7 +12,7 @@ from assay.conformance.harness.batches import first_batch
 from assay.conformance.harness.build import Build, build_task
 from assay.conformance.harness.calls import calling
 from assay.conformance.harness.optimizers import optimizer_variables
-from assay.conformance.harness.persistence.checkpoints import random_states
+from assay.conformance.harness.persistence.checkpoints import checkpoint_of
 from assay.conformance.harness.persistence.operations import host_operations, random_operations
 from assay.conformance.harness.snapshots import model_variables
 from assay.conformance.harness.values import as_numpy
@@ -68,17 +68,40 @@ def hidden_state(ctx: Context) -> HiddenState:
     return ctx.share("hidden state of the train step", look)
 
 
+def replica_local(build: Build) -> list[str]:
+    """Return the names of the model's variables of which replicas hold different values."""
+    found = []
+    for variable in _variables_in(build.model):
+        values = [as_numpy(one) for one in build.strategy.experimental_local_results(variable)]
+        if any(not np.array_equal(values[0], value) for value in values[1:]):
+            found.append(str(variable.name).partition(":")[0])
+    return found
+
+
 def _variables_beside_the_checkpoint(build: Build, graph: Any) -> list[Any]:
-    items = dict(getattr(build.model, "checkpoint_items", None) or {}).values()
     known = itertools.chain(
-        model_variables(build.model),
-        optimizer_variables(build.optimizer),
-        random_states(build.model),
-        *(getattr(metric, "variables", ()) for metric in build.train_metrics),
-        *(getattr(item, "variables", ()) for item in items),
+        _variables_in(checkpoint_of(build)),
+        _variables_in(build.model),
+        map(_inner, optimizer_variables(build.optimizer)),
     )
-    ids = {id(part) for variable in known for part in (variable, getattr(variable, "value", None))}
+    ids = set(map(id, known))
     return [variable for variable in graph.variables if id(variable) not in ids]
+
+
+def _variables_in(root: Any) -> list[Any]:
+    """The TensorFlow variables that a checkpoint of an object holds, and those that a model counts as its own."""
+    import tensorflow as tf
+
+    tracked = tf.train.TrackableView(root).descendants()
+    counted = model_variables(root) if hasattr(root, "trainable_variables") else []
+    found = {id(one): one for one in map(_inner, [*tracked, *counted]) if isinstance(one, tf.Variable)}
+    return list(found.values())
+
+
+def _inner(variable: Any) -> Any:
+    """The TensorFlow variable inside a variable of Keras 3; anything else as it is."""
+    value = getattr(variable, "value", None)
+    return variable if value is None or callable(value) else value
 
 
 def _attribute_with(task: Any, variable: Any) -> str:

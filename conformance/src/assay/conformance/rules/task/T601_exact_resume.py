@@ -17,6 +17,7 @@ from assay.conformance.harness.persistence import (
     differing_steps,
     hidden_state,
     renamed,
+    replica_local,
     resumed_run,
     saved_run,
 )
@@ -249,7 +250,11 @@ def _refuse_unrepeatable(ctx: Context, run: SavedRun) -> None:
 def _blame(ctx: Context, run: SavedRun, found: list[str]) -> NoReturn:
     """Say what the step depends on beside its batch and what the checkpoint holds."""
     hidden = hidden_state(ctx)
-    if hidden.random:
+    own = replica_local(run.build) if ctx.mode is Mode.REPLICAS else []
+    if own:
+        cause = f"each replica holds a value of its own of {list_names(own)}, and a checkpoint holds one, or their mean"
+        fix = "Assign the mean over the replicas (`tf.distribute.get_replica_context().all_reduce`), so that all agree."
+    elif hidden.random:
         cause = f"the step draws random numbers whose state no checkpoint holds: {'; '.join(hidden.random[:3])}"
         fix = (
             "Draw with tf.random.stateless_* from a seed and optimizer.iterations, or from a generator that is an "
