@@ -7,6 +7,7 @@ from assay.conformance.harness.dataset_graphs import (
     changes_examples_at_random,
     find_operation,
     operations_with_state,
+    texts_of,
     unordered_transformations,
 )
 
@@ -104,6 +105,12 @@ def test_transformations_in_any_order_are_named():
         "the whole dataset, by its options (deterministic=False)"
     ]
     assert unordered_transformations(numbers().map(lambda x: x, num_parallel_calls=2)) == []
+
+
+def test_texts_of_a_dataset_are_found():
+    files = tf.data.Dataset.from_tensor_slices(["a/b.tfrecord", "c/d.tfrecord"]).shuffle(2)
+
+    assert {"a/b.tfrecord", "c/d.tfrecord"} <= set(texts_of(files.interleave(tf.data.TFRecordDataset)))
 
 
 def test_nothing_is_said_of_what_is_no_dataset():

@@ -46,6 +46,18 @@ def test_field_with_records_is_found(tmp_path, form):
     assert records.encoded_key == "image/encoded"
 
 
+def test_path_of_a_scheme_of_its_own_is_resolved_by_the_dataset(tmp_path):
+    write(tmp_path / "a.tfrecord", 2)
+
+    def make(params):
+        return tf.data.TFRecordDataset(params["source"].replace("mine://data", str(tmp_path))).batch(2)
+
+    subject = Subject(make, {"training": {"source": "mine://data/a.tfrecord"}}, kind=Kind.INPUT_PIPELINE)
+    records = read_records(Context("I900", Session(subject)), training=True)
+
+    assert (records.field, records.is_list, len(records.examples)) == ("source", False, 2)
+
+
 def test_changed_records_are_written_where_the_field_leads(tmp_path):
     write(tmp_path / "a.tfrecord", 2)
     records = records_of({"input_path": str(tmp_path / "a.tfrecord")})

@@ -89,6 +89,17 @@ def changes_examples_at_random(dataset: Any) -> bool:
     return any(one.is_random or one.is_python or drawn.match(one.kind) for one in _operations(dataset))
 
 
+def texts_of(dataset: Any) -> list[str]:
+    """Return the constant texts of a dataset: the names of the files that it reads are among them."""
+    import tensorflow as tf
+
+    graph = _graph_of(dataset)
+    constants = [] if graph is None else [node.attr["value"].tensor for node in graph.node if node.op == "Const"]
+    texts = [one for one in constants if one.dtype == tf.string.as_datatype_enum]
+    values = [tf.io.parse_tensor(one.SerializeToString(), tf.string) for one in texts]
+    return [text.decode(errors="replace") for value in values for text in tf.reshape(value, [-1]).numpy()]
+
+
 def find_operation(dataset: Any, kind: str) -> DatasetOperation:
     """Return the first operation of a type, with where it is; without, when it is not found."""
     found = [one for one in _operations(dataset) if one.kind == kind]

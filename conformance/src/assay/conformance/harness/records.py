@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fnmatch
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +13,8 @@ from typing import Any
 
 from assay.conformance.context import Context
 from assay.conformance.harness.build import make_component
-from assay.conformance.harness.datasets import data_params
+from assay.conformance.harness.dataset_graphs import texts_of
+from assay.conformance.harness.datasets import build_dataset, data_params
 from assay.conformance.model.errors import NotApplicable
 
 MOST_RECORDS = 64
@@ -82,6 +84,14 @@ def read_records(ctx: Context, *, training: bool) -> Records:
             records = _read_field(field, value)
             if records is not None:
                 return records
+        for field, value in _fields(params):
+            if isinstance(value, str) and "://" in value:  # a scheme of the subject's own: the dataset knows the files
+                pattern = value.rsplit("/", 1)[-1]
+                texts = texts_of(build_dataset(task, params))
+                names = [text for text in texts if fnmatch.fnmatchcase(Path(text).name, pattern)]
+                records = _read_field(field, names)
+                if records is not None:
+                    return dataclasses.replace(records, is_list=False)
         raise NotApplicable(
             "Records can be changed only where the data parameters name TFRecord files of tf.train.Example "
             "(`input_path`), and these name none."

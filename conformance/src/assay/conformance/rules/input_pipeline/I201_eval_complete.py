@@ -65,8 +65,8 @@ def check(ctx: Context) -> None:
             cause="the data is smaller than a batch and the remainder is dropped, or the files were not found",
             fix="Keep the last partial batch when `params.is_training` is false.",
         )
-    _steady_columns(second, third)
     steady = _steady_columns(first, second)
+    _steady_columns(second, third)
     readings = {size: _read(ctx, size) for size in BATCH_SIZES}
     _check_not_repeated(readings[1], steady)
     if all(reading.ended for reading in readings.values()):

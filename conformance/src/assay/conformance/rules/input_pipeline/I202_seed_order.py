@@ -155,7 +155,7 @@ def _check_epochs(ctx: Context, seed: int | None, declared: str | None) -> colle
         single, columns, length = find_epoch(ctx, seed=seed, batch_size=batch_size)
         if single.ended:
             return None
-        if length is not None:
+        if length is not None or len(columns) < single.width:
             break
     keys = single.keys(columns)
     what = "without a seed" if seed is None else f"with seed {seed}"
