@@ -69,3 +69,14 @@ def test_step_that_needs_the_length_of_its_batch_is_traced_for_each():
             return super().build_losses(labels, model_outputs, aux_losses) * (float(labels.shape[0]) / 8.0)
 
     assert account_of(context(NeedsTheLength), 8, mode=SINGLE).rows == (8, 8, 7)
+
+
+def test_data_that_goes_on_for_ever_is_cut_alike_at_every_size():
+    class Repeats(SoundTask):
+        def build_inputs(self, params, input_context=None):
+            return super().build_inputs(params, input_context).repeat()
+
+    data = evaluation_data(context(Repeats))
+
+    assert not data.whole
+    assert {sum(map(rows_of, batches)) for batches in data.batches.values()} == {23}

@@ -184,3 +184,17 @@ def test_t203_tells_that_a_replica_without_examples_cannot_be_run(monkeypatch):
 
     assert "where the second replica gets none" in finding.observed
     assert "no rows" in finding.fix
+
+
+def test_t203_tells_the_first_of_two_batches_that_is_lost():
+    class StartsWithTheSecond(SoundTask):
+        def examples(self, *, training):
+            features, labels = super().examples(training=training)
+            return features[:13], labels[:13]
+
+        def aggregate_logs(self, state, step_logs):
+            return {"correct": 0.0, "seen": 0.0} if state is None else super().aggregate_logs(state, step_logs)
+
+    finding = finding_of("T203", StartsWithTheSecond, Mode.GRAPH)
+
+    assert "when another batch takes the place of the first, of 8" in finding.observed

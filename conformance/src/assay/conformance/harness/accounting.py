@@ -28,6 +28,9 @@ BATCH_SIZES = (8, 3, 1)
 EXAMPLES = 23
 """How many examples are looked at: two whole batches and a partial one of the largest size."""
 
+_SPARE_BATCHES = 2
+"""More than the examples need: a pipeline that goes on for ever may have partial batches on the way."""
+
 SINGLE = Mode.GRAPH
 """How one replica evaluates: many short steps, which are slow one operation at a time."""
 
@@ -99,7 +102,7 @@ def evaluation_data(ctx: Context) -> EvaluationData:
         whole = count <= EXAMPLES
         examples = min(count, EXAMPLES)
         batches = {
-            size: validation_batches(ctx, global_batch_size=size, at_most=-(-examples // size) + (1 if whole else 0))
+            size: validation_batches(ctx, global_batch_size=size, at_most=-(-examples // size) + _SPARE_BATCHES)
             for size in BATCH_SIZES
         }
         return EvaluationData(

@@ -178,7 +178,7 @@ def explain_value(ctx: Context, name: str, account: Account) -> Explanation:
         return by_replica
     if len(batches) > 1:
         # Left out altogether, the first would only make way for the second, which is then lost instead.
-        if same([batches[-1], *batches[1:]]) and not same([*batches[1:], batches[-1]]):
+        if same([batches[-1], *batches[1:]]) and not same([*batches[:-1], batches[0]]):
             return (
                 f"it does not change when another batch takes the place of the first, of {account.rows[0]}",
                 "`aggregate_logs(None, first)` drops the first step's logs, or resets what the step has updated",
