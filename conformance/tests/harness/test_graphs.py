@@ -82,3 +82,17 @@ def test_frames_are_read_from_a_message():
     message = 'refused\n  File "home/me/task.py", line 12, in train_step\n  File "x.py", line 3, in <lambda>\n'
 
     assert frames_in(message) == [("home/me/task.py", 12, "train_step"), ("x.py", 3, "<lambda>")]
+
+
+def test_a_step_that_changes_the_containers_of_its_batch_is_traced():
+    class Pops(SoundTask):
+        def build_inputs(self, params, input_context=None):
+            return super().build_inputs(params, input_context).map(lambda x, y: {"x": x, "y": y})
+
+        def train_step(self, inputs, model, optimizer, metrics=None):
+            return super().train_step((inputs.pop("x"), inputs.pop("y")), model, optimizer, metrics)
+
+        def validation_step(self, inputs, model, metrics=None):
+            return super().validation_step((inputs.pop("x"), inputs.pop("y")), model, metrics)
+
+    assert len(traced_steps(Context(rule_id="T404", session=Session(Subject(Pops))))) == 2

@@ -11,6 +11,7 @@ from assay.conformance.context import Context
 from assay.conformance.harness.batches import training_batches, validation_batches
 from assay.conformance.harness.build import build_task
 from assay.conformance.harness.calls import calling
+from assay.conformance.harness.containers import fresh_containers
 from assay.conformance.harness.places import Place, own_place
 from assay.conformance.harness.runs import DEFAULT_STEPS
 from assay.conformance.model.vocabulary import Mode
@@ -71,10 +72,13 @@ def traced_steps(ctx: Context) -> Mapping[str, Any]:
     def trace() -> dict[str, Any]:
         build = build_task(ctx, mode=Mode.GRAPH)
 
+        # A step that changes the containers of its batch is another rule's affair.
         def train(batch: Any) -> Any:
+            batch = fresh_containers(batch)
             return build.task.train_step(batch, build.model, build.optimizer, metrics=list(build.train_metrics))
 
         def validate(batch: Any) -> Any:
+            batch = fresh_containers(batch)
             return build.task.validation_step(batch, build.model, metrics=list(build.validation_metrics))
 
         steps: list[tuple[str, Callable[[Any], Any], tuple[Any, ...]]] = [
