@@ -176,4 +176,4 @@ def test_a_loss_divided_by_the_batch_of_its_replica_only_is_named_as_that():
     assert set(found) == {"T104", "T501"}  # an update that is too large is seen with one step, and by comparing runs
     assert "on 2 replicas is 2 times" in found["T501"]
     assert "is not divided by the number of replicas" in found["T104"]
-    assert "is not divided by the number of replicas" in found["T501"]
+    assert "not divided by num_replicas_in_sync" in found["T501"]
