@@ -258,8 +258,9 @@ def _blame(ctx: Context, run: SavedRun, found: list[str]) -> NoReturn:
         cause = f"the step draws random numbers whose state no checkpoint holds: {'; '.join(hidden.random[:3])}"
         fix = (
             "Draw with tf.random.stateless_* from a seed and optimizer.iterations, or from a generator that is an "
-            "attribute of the model. Layers of tf_keras do after "
-            "tf_keras.backend.experimental.enable_tf_random_generator()."
+            "attribute of the model. Dropout of tf_keras never saves its state: call "
+            "tf_keras.backend.experimental.enable_tf_random_generator() and name each layer's `_random_generator` in "
+            "`model.checkpoint_items`, or declare the trait random_step."
         )
     elif hidden.variables:
         cause = f"the step changes variables that no checkpoint holds: {list_names(hidden.variables)}"
