@@ -66,7 +66,7 @@ def test_summaries_of_a_step_are_in_its_graph():
 
 def test_own_place_is_the_innermost_line_that_is_no_frameworks():
     frames = [
-        ("/home/me/task.py", 3, "train_step"),
+        ("/project/task.py", 3, "train_step"),
         ("/venv/lib/python3.11/site-packages/official/losses.py", 7, "focal"),
         ("/venv/lib/python3.11/site-packages/keras/src/ops.py", 9, "add"),
         ("/venv/lib/python3.11/site-packages/tensorflow/python/ops.py", 11, "add"),
