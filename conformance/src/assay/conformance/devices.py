@@ -24,6 +24,7 @@ def set_up_devices(targets: Iterable[Target] = (Target.CPU,), *, hide_others: bo
       Whether at least two logical CPU devices are there now. False means that replica rules cannot be run in this
       process.
     """
+    _avoid_defects()
     import tensorflow as tf
 
     configure_devices(targets, hide_others=hide_others)
@@ -37,9 +38,7 @@ def configure_devices(targets: Iterable[Target] = (Target.CPU,), *, hide_others:
       targets: As for `set_up_devices`.
       hide_others: As for `set_up_devices`.
     """
-    if "tensorflow" not in sys.modules:
-        # Read once, when TensorFlow is imported: see `empty_convolutions`.
-        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    _avoid_defects()
     import tensorflow as tf
 
     try:
@@ -54,8 +53,15 @@ def configure_devices(targets: Iterable[Target] = (Target.CPU,), *, hide_others:
 
 
 def quieten_environment() -> None:
-    """Ask TensorFlow's native code for errors only; it reads this once, when it is imported."""
+    """Ask TensorFlow's native code for errors only, and for sound kernels; both are read once, when it is imported."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    _avoid_defects()
+
+
+def _avoid_defects() -> None:
+    """Switch oneDNN off when TensorFlow is not imported yet: see `harness/empty_convolutions.py`."""
+    if "tensorflow" not in sys.modules:
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 
 def quieten_python() -> None:
