@@ -51,7 +51,7 @@ def train_step(self, inputs, model, optimizer, metrics=None):
     optimizer.apply_gradients(zip(gradients, model.trainable_variables))
     return {"loss": loss}
 """,
-    modes=(Mode.GRAPH, Mode.REPLICAS),
+    modes=(Mode.GRAPH,),
     targets=(Target.CPU,),
     references=("orbit Controller: the warning about a global step that does not match the steps taken",),
 )
@@ -70,20 +70,19 @@ def check(ctx: Context) -> None:
         pairs = ", ".join(f"{asked} by {counted}" for asked, counted in zip(LOOPS, advanced, strict=True))
         raise Violation(
             f"loops of so many steps advance optimizer.iterations by so much: {pairs}",
-            cause=_cause(advanced, build.num_replicas),
+            cause=_cause(advanced),
             fix="Apply the gradients exactly once in each call of train_step, and leave optimizer.iterations alone.",
         )
     _check_saved(build, counts[-1])
 
 
-def _cause(advanced: list[int], replicas: int) -> str:
+def _cause(advanced: list[int]) -> str:
     """What the numbers look like."""
     if not any(advanced):
         return "no step applies its gradients: a condition in Python was decided when the step was traced"
     factors = {counted / asked for asked, counted in zip(LOOPS, advanced, strict=True)}
     if len(factors) == 1 and (factor := factors.pop()) > 1:
-        per_replica = " (one for each replica)" if factor == replicas > 1 else ""
-        return f"each step applies gradients {factor:g} times{per_replica}"
+        return f"each step applies gradients {factor:g} times"
     if any(counted < 0 for counted in advanced):
         return "the Task sets optimizer.iterations back, to start a schedule again"
     if all(counted <= asked for asked, counted in zip(LOOPS, advanced, strict=True)):
