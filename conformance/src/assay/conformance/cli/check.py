@@ -51,7 +51,9 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help="package.module:attr or path/file.py:attr")
     parser.add_argument("--kind", help=f"the kind, where it cannot be inferred: {', '.join(Kind)}")
-    parser.add_argument("--sample", metavar="MODULE:NAME", help="a function that returns a sample (losses, metrics, input pipelines)")
+    parser.add_argument(
+        "--sample", metavar="MODULE:NAME", help="a function that returns a sample (losses, metrics, input pipelines)"
+    )
     parser.add_argument(
         "--trait",
         action="append",
