@@ -1,8 +1,10 @@
 """Operations are found at any depth of a graph, with the line that made them."""
 
+from pathlib import Path
+
 import tensorflow as tf
 from assay.conformance.context import Context
-from assay.conformance.harness import operations, traced_steps
+from assay.conformance.harness import operations, places, traced_steps
 from assay.conformance.harness.places import frames_in, own_place
 from assay.conformance.model import Subject
 from assay.conformance.session import Session
@@ -76,6 +78,15 @@ def test_own_place_is_the_innermost_line_that_is_no_frameworks():
     assert own_place(frames).installed
     assert str(own_place([frames[0], *frames[2:]])) == "task.py:3 in train_step"
     assert own_place(frames[2:]) is None
+
+
+def test_lines_of_the_suite_are_nobodys_own_but_mutants_are_subjects():
+    root = Path(places.__file__).parents[1]
+    suite = [(str(root / "session.py"), 60, "share"), (str(root / "harness" / "build.py"), 9, "build_task")]
+    mutant = (str(root / "rules" / "task" / "T101_logs_stable.py"), 90, "train_logs")
+
+    assert own_place(suite) is None
+    assert str(own_place([*suite, mutant])) == "T101_logs_stable.py:90 in train_logs"
 
 
 def test_frames_are_read_from_a_message():

@@ -28,6 +28,11 @@ UNFLAGGED = {
     ),
     "map_fn": lambda x: tf.map_fn(tf.square, x),
     "python": lambda x: tf.numpy_function(lambda one: one, [x], tf.float32),
+    "fused batch normalisation": lambda x: (
+        tf.raw_ops.FusedBatchNormV3(
+            x=tf.reshape(x, [1, 2, 2, 1]), scale=[1.0], offset=[0.0], mean=[], variance=[], is_training=True
+        ).y
+    ),
     "top_k": lambda x: tf.math.top_k(x, 2)[0],
 }
 

@@ -12,7 +12,8 @@ from pathlib import Path
 _FRAMEWORKS = frozenset({"tensorflow", "keras", "tf_keras", "tensorboard", "numpy", "six", "wrapt", "absl"})
 _INSTALLED = ("site-packages", "dist-packages")
 _STANDARD_LIBRARY = Path(sysconfig.get_paths()["stdlib"])
-_HARNESS = Path(__file__).parent
+_SUITE = Path(__file__).parents[1]
+_SUBJECTS = (_SUITE / "rules", _SUITE / "specimens")  # where mutants and twins live
 _IN_MESSAGE = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<name>\S+)')
 
 Frame = tuple[str, int, str]
@@ -74,7 +75,8 @@ def _rooted(file: str) -> str:
 
 
 def _is_foreign(file: Path) -> bool:
-    if _HARNESS in file.parents or "<" in file.name or "__autograph_generated_file" in file.name:
+    of_the_suite = _SUITE in file.parents and not any(folder in file.parents for folder in _SUBJECTS)
+    if of_the_suite or "<" in file.name or "__autograph_generated_file" in file.name:
         return True
     installed = [index for index, part in enumerate(file.parts) if part in _INSTALLED]
     if installed:

@@ -15,6 +15,9 @@ _OTHER_REASONS = (
 )  # fmt: skip
 """Operations whose output may have an unknown shape although nothing is decided by values."""
 
+_KEPT_FOR_THE_GRADIENT = ("FusedBatchNorm", "CudnnRNN")
+"""Operations with an output of a size of their own, scratch space that nothing but their gradient reads."""
+
 _LISTS = ("TensorList", "TensorArray", "Stack")
 _ONLY_SHAPES = ("Shape", "ShapeN", "Size", "Rank")
 
@@ -31,7 +34,7 @@ def value_shaped(graph: Any) -> Iterator[Operation]:
     """
     for operation in operations(graph):
         op = operation.op
-        if op.type in _OTHER_REASONS or op.type.startswith(_LISTS) or not op.inputs:
+        if op.type in _OTHER_REASONS or op.type.startswith((*_LISTS, *_KEPT_FOR_THE_GRADIENT)) or not op.inputs:
             continue
         if not all(_is_known(tensor) for tensor in op.inputs) or all(_is_known(tensor) for tensor in op.outputs):
             continue

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-_LIBRARIES = ("site-packages", "dist-packages", "/lib/python", "<frozen", "__autograph_generated_file")
-_PACKAGE = Path(__file__).parents[2] / "harness"
+from assay.conformance.harness.places import own_place
+
 _RANDOM = (
     "RandomUniform",
     "RandomUniformInt",
@@ -63,8 +62,5 @@ def _operations(graph: Any) -> Iterator[Any]:
 
 def _place(operation: Any) -> str:
     """The innermost line of the subject's own code that made an operation."""
-    for frame in reversed(list(operation.traceback or ())):
-        path = Path(frame.filename)
-        if _PACKAGE not in path.parents and not any(part in frame.filename for part in _LIBRARIES):
-            return f"{path.name}:{frame.lineno}" + (f" in {frame.name}" if frame.name else "")
-    return ""
+    place = own_place((frame.filename, frame.lineno, frame.name) for frame in operation.traceback or ())
+    return "" if place is None else str(place)
