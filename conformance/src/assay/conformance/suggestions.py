@@ -10,10 +10,20 @@ _LISTED_AT_MOST = 12
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that is most like the one given, letter case aside, or None when none is near."""
+    """Return the known name that is most like the one given, letter case aside, or None when none is near.
+
+    Of several that share as much with it, the one that has most of it in the same places is taken, then the first.
+    """
     by_folded = {candidate.casefold(): candidate for candidate in known}
-    matches = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=_CUTOFF)
-    return by_folded[matches[0]] if matches else None
+    wanted = name.casefold()
+
+    def likeness(candidate: str) -> tuple[float, int]:
+        shared = difflib.SequenceMatcher(None, candidate, wanted).ratio()
+        return shared, sum(one == other for one, other in zip(candidate, wanted, strict=False))
+
+    matches = difflib.get_close_matches(wanted, by_folded, n=len(by_folded) or 1, cutoff=_CUTOFF)
+    ranked = sorted(matches, key=lambda match: (*(-part for part in likeness(match)), match))
+    return by_folded[ranked[0]] if ranked else None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
