@@ -4,13 +4,13 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Literal
 
-from assay.core import Config, DataConfig, OneOfConfig, Problem, TaskConfig
-from assay.reference_tasks.classification.model.resnet import MODELS
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-"""Mean of the ImageNet training images, red, green, blue, as shares of the full range."""
-IMAGENET_STD = (0.229, 0.224, 0.225)
-"""Standard deviation likewise."""
+from assay.core import Config, DataConfig, Problem, TaskConfig
+from assay.reference_tasks.vision.config import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    BackboneConfig,
+    NormActivationConfig,
+)
 
 
 @dataclasses.dataclass
@@ -84,54 +84,6 @@ class ImageDataConfig(DataConfig):
             yield Problem("file_type", f"has no effect, because `reader` is {self.reader!r}.")
         if self.weights is not None and not self.is_training:
             yield Problem("weights", "has no effect, because validation shows every example once.")
-
-
-@dataclasses.dataclass
-class ResNetConfig(Config):
-    """A residual network.
-
-    Attributes:
-        model_id: Number of layers: 10, 18, 34 (basic blocks), 50, 101 or 152 (bottlenecks).
-        filters: Channels of the first stage; each later one has twice as many.
-        stem: What comes before the stages. `imagenet`: a 7x7 convolution of stride 2 and 3x3 pooling of stride 2.
-            `small`: a 3x3 convolution of stride 1, for images up to about 64x64. `auto`: by the image's size.
-    """
-
-    model_id: int = 50
-    filters: int = 64
-    stem: Literal["auto", "imagenet", "small"] = "auto"
-
-    def problems(self) -> Iterable[Problem | str]:
-        """Yield a problem when there is no such network."""
-        if self.model_id not in MODELS:
-            yield Problem("model_id", f"must be one of {', '.join(map(str, MODELS))}; received {self.model_id}.")
-        if self.filters < 1:
-            yield Problem("filters", f"must be above 0; received {self.filters}.")
-
-
-@dataclasses.dataclass
-class BackboneConfig(OneOfConfig):
-    """The choice of a backbone."""
-
-    type: str | None = "resnet"
-    resnet: ResNetConfig = dataclasses.field(default_factory=ResNetConfig)
-
-
-@dataclasses.dataclass
-class NormActivationConfig(Config):
-    """Normalisation and activation.
-
-    Attributes:
-        activation: Name of a Keras activation.
-        use_sync_bn: Whether batch statistics are taken over all replicas rather than over each one's own batch.
-        norm_momentum: Share of the old moving statistics in the new ones, each step.
-        norm_epsilon: Added to the variance.
-    """
-
-    activation: str = "relu"
-    use_sync_bn: bool = False
-    norm_momentum: float = 0.99
-    norm_epsilon: float = 0.001
 
 
 @dataclasses.dataclass

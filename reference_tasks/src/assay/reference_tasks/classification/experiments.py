@@ -3,15 +3,13 @@
 from assay.core import ExperimentConfig, OptimizationConfig, RuntimeConfig, TrainerConfig, register_config_factory
 from assay.reference_tasks.classification.config import (
     AffineConfig,
-    BackboneConfig,
     ClassificationConfig,
     ClassificationModelConfig,
     EvaluationConfig,
     ImageDataConfig,
     LossesConfig,
-    NormActivationConfig,
-    ResNetConfig,
 )
+from assay.reference_tasks.vision.config import BackboneConfig, NormActivationConfig, ResNetConfig
 
 DIGITS_PATH = "package://assay.reference_tasks.classification/data/digits"
 DIGITS_TRAIN_EXAMPLES = 1438

@@ -9,9 +9,9 @@ from assay.keras_metrics import Accuracy, TopKAccuracy
 from assay.losses import CrossEntropyLoss, SigmoidCrossEntropyLoss
 from assay.reference_tasks.classification.config import ClassificationConfig, ImageDataConfig
 from assay.reference_tasks.classification.inputs import make_dataset
-from assay.reference_tasks.classification.model import Classifier, build_classifier, build_resnet
-from assay.reference_tasks.classification.model.resnet import LayerOptions
+from assay.reference_tasks.classification.model import Classifier, build_classifier
 from assay.reference_tasks.classification.most_wrong import MostWrong, join, most_wrong_of
+from assay.reference_tasks.vision.backbones import build_resnet
 
 LOGITS = "logits"
 PROBABILITIES = "probs"
@@ -40,13 +40,7 @@ class ClassificationTask(Task):
     def build_model(self) -> Classifier:
         """Build the backbone and head that the configuration describes; its variables are new."""
         model, losses = self.task_config.model, self.task_config.losses
-        options = LayerOptions(
-            activation=model.norm_activation.activation,
-            norm_momentum=model.norm_activation.norm_momentum,
-            norm_epsilon=model.norm_activation.norm_epsilon,
-            use_sync_bn=model.norm_activation.use_sync_bn,
-            l2_weight_decay=losses.l2_weight_decay,
-        )
+        options = model.norm_activation.layer_options(l2_weight_decay=losses.l2_weight_decay)
         resnet = model.backbone.get()
         backbone = build_resnet(
             resnet.model_id, model.input_size, filters=resnet.filters, stem=resnet.stem, options=options

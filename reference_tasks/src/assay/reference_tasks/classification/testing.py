@@ -1,15 +1,13 @@
 """A small instance of the task, for tests and for the conformance suite."""
 
 from assay.reference_tasks.classification.config import (
-    BackboneConfig,
     ClassificationConfig,
     ClassificationModelConfig,
     LossesConfig,
-    NormActivationConfig,
-    ResNetConfig,
 )
 from assay.reference_tasks.classification.experiments import digits_data
 from assay.reference_tasks.classification.task import ClassificationTask
+from assay.reference_tasks.vision.config import BackboneConfig, NormActivationConfig, ResNetConfig
 
 SUBJECT_BATCH_SIZE = 16
 SUBJECT_SHUFFLE_BUFFER = 64

@@ -3,11 +3,11 @@
 build_resnet(18, (32, 32, 3))  # a tf.keras.Model: images -> {"0": ..., "1": ..., "2": ..., "3": ...}
 """
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
+from assay.reference_tasks.vision.layers import LayerOptions, convolution
 
 BLOCKS_OF_MODELS = {
     10: (1, 1, 1, 1),
@@ -27,30 +27,6 @@ BOTTLENECK_EXPANSION = 4
 
 LARGEST_SMALL_SIDE = 64
 """With `stem="auto"`, images whose shorter side is larger get the stem of ImageNet, which divides the sides by 4."""
-
-
-@dataclasses.dataclass(frozen=True)
-class LayerOptions:
-    """What all layers of a network share.
-
-    Attributes:
-        activation: Name of a Keras activation.
-        norm_momentum: Share of the old moving statistics in the new ones, each step.
-        norm_epsilon: Added to the variance.
-        use_sync_bn: Whether batch statistics are taken over all replicas.
-        l2_weight_decay: The loss contains `l2_weight_decay / 2 * sum(kernel ** 2)` for each kernel.
-    """
-
-    activation: str = "relu"
-    norm_momentum: float = 0.99
-    norm_epsilon: float = 0.001
-    use_sync_bn: bool = False
-    l2_weight_decay: float = 0.0
-
-    def regularizer(self) -> Any:
-        """Return a new kernel regulariser, None without weight decay."""
-        # The half makes the gradient `l2_weight_decay * kernel`, as papers state it.
-        return tf.keras.regularizers.L2(self.l2_weight_decay / 2) if self.l2_weight_decay else None
 
 
 def build_resnet(
@@ -108,26 +84,26 @@ def _stem(images: Any, stem: str, filters: int, options: LayerOptions) -> tuple[
     if stem == "auto":
         stem = "small" if min(images.shape[1:3]) <= LARGEST_SMALL_SIDE else "imagenet"
     if stem == "small":
-        return _convolution(images, filters, 3, 1, options, "stem"), 0
+        return convolution(images, filters, 3, 1, options, "stem"), 0
     if stem == "imagenet":
-        x = _convolution(images, filters, 7, 2, options, "stem")
+        x = convolution(images, filters, 7, 2, options, "stem")
         return tf.keras.layers.MaxPooling2D(3, strides=2, padding="same", name="stem_pool")(x), 2
     raise ValueError(f"`stem` must be 'auto', 'imagenet' or 'small'. Received: {stem!r}.")
 
 
 def _basic_block(x: Any, filters: int, stride: int, options: LayerOptions, name: str) -> Any:
     shortcut = _shortcut(x, filters, stride, options, name)
-    x = _convolution(x, filters, 3, stride, options, f"{name}_a")
-    x = _convolution(x, filters, 3, 1, options, f"{name}_b", ends_block=True)
+    x = convolution(x, filters, 3, stride, options, f"{name}_a")
+    x = convolution(x, filters, 3, 1, options, f"{name}_b", ends_block=True)
     return _joined(x, shortcut, options, name)
 
 
 def _bottleneck_block(x: Any, filters: int, stride: int, options: LayerOptions, name: str) -> Any:
     expanded = filters * BOTTLENECK_EXPANSION
     shortcut = _shortcut(x, expanded, stride, options, name)
-    x = _convolution(x, filters, 1, 1, options, f"{name}_a")
-    x = _convolution(x, filters, 3, stride, options, f"{name}_b")
-    x = _convolution(x, expanded, 1, 1, options, f"{name}_c", ends_block=True)
+    x = convolution(x, filters, 1, 1, options, f"{name}_a")
+    x = convolution(x, filters, 3, stride, options, f"{name}_b")
+    x = convolution(x, expanded, 1, 1, options, f"{name}_c", ends_block=True)
     return _joined(x, shortcut, options, name)
 
 
@@ -135,43 +111,9 @@ def _shortcut(x: Any, filters: int, stride: int, options: LayerOptions, name: st
     """Return the input of a block, projected where its output has another shape."""
     if stride == 1 and x.shape[-1] == filters:
         return x
-    return _convolution(x, filters, 1, stride, options, f"{name}_shortcut", activate=False)
+    return convolution(x, filters, 1, stride, options, f"{name}_shortcut", activate=False)
 
 
 def _joined(x: Any, shortcut: Any, options: LayerOptions, name: str) -> Any:
     total = tf.keras.layers.Add(name=f"{name}_add")([x, shortcut])
     return tf.keras.layers.Activation(options.activation, name=f"{name}_out")(total)
-
-
-def _convolution(
-    x: Any,
-    filters: int,
-    kernel: int,
-    stride: int,
-    options: LayerOptions,
-    name: str,
-    *,
-    activate: bool = True,
-    ends_block: bool = False,
-) -> Any:
-    """Add a convolution without bias and its normalisation, then the activation unless it comes after the sum."""
-    x = tf.keras.layers.Conv2D(
-        filters,
-        kernel,
-        strides=stride,
-        padding="same",
-        use_bias=False,
-        kernel_initializer="he_normal",
-        kernel_regularizer=options.regularizer(),
-        name=f"{name}_conv",
-    )(x)
-    x = tf.keras.layers.BatchNormalization(
-        momentum=options.norm_momentum,
-        epsilon=options.norm_epsilon,
-        gamma_initializer="zeros" if ends_block else "ones",
-        synchronized=options.use_sync_bn,
-        name=f"{name}_norm",
-    )(x)
-    if activate and not ends_block:
-        x = tf.keras.layers.Activation(options.activation, name=f"{name}_activation")(x)
-    return x

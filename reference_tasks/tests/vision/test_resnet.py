@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from assay.reference_tasks.classification.model import build_classifier, build_resnet
-from assay.reference_tasks.classification.model.resnet import LayerOptions
+from assay.reference_tasks.classification.model import build_classifier
+from assay.reference_tasks.vision.backbones import build_resnet
+from assay.reference_tasks.vision.layers import LayerOptions
 
 pytestmark = pytest.mark.flavour
 

@@ -1,0 +1,1 @@
+"""What the tasks on images share: backbones, decoders, configuration, readers and image operations."""
