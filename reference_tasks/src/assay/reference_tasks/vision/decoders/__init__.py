@@ -1,0 +1,3 @@
+"""Decoders: layers on top of a backbone's feature maps."""
+
+from assay.reference_tasks.vision.decoders.fpn import build_fpn as build_fpn
