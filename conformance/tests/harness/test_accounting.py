@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from assay.conformance.context import Context
-from assay.conformance.harness import SINGLE, account_of, contributions, digests, evaluation_data, head_of, rows_of
+from assay.conformance.harness import digests
+from assay.conformance.harness.tasks import SINGLE, account_of, contributions, evaluation_data, head_of, rows_of
 from assay.conformance.model import Subject
 from assay.conformance.session import Session
 from assay.conformance.specimens import SoundTask

@@ -3,7 +3,8 @@ import pytest
 import tensorflow as tf
 from assay.conformance import Subject, Violation
 from assay.conformance.context import Context
-from assay.conformance.harness import digests, split_batch, training_batches, validation_batches
+from assay.conformance.harness import digests
+from assay.conformance.harness.tasks import split_batch, training_batches, validation_batches
 from assay.conformance.session import Session
 from assay.conformance.specimens import CONFIGURED_TASK, SOUND_TASK, SoundTask
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from assay.conformance.harness.box_targets import decoded_targets
-from assay.conformance.harness.boxes import (
+from assay.conformance.harness.pipelines.box_targets import decoded_targets
+from assay.conformance.harness.pipelines.boxes import (
     as_yxyx,
     find_image_info,
     find_sizes,

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 from assay.conformance import Mode, Subject, Violation
 from assay.conformance.context import Context
-from assay.conformance.harness import build_task, snapshot, train, train_run, training_batches, validation_run
-from assay.conformance.harness.optimizers import inner_optimizer
+from assay.conformance.harness.tasks import build_task, snapshot, train, train_run, training_batches, validation_run
+from assay.conformance.harness.tasks.optimizers import inner_optimizer
 from assay.conformance.model import SubjectError
 from assay.conformance.session import Session
 from assay.conformance.specimens import BATCH_NORM_TASK, CONFIGURED_TASK, SOUND_TASK, SoundTask

@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from assay.conformance.context import Context
-from assay.conformance.harness import (
+from assay.conformance.harness import recording_variables
+from assay.conformance.harness.tasks import (
     comparable_run,
     differing,
     draws_random_numbers,
     keeps_batch_statistics,
     random_layers,
-    recording_variables,
     rounding_noise,
     scale_of_parts,
     silence_random_layers,
     train_in_loop,
     train_run,
 )
-from assay.conformance.harness.build import build_task
+from assay.conformance.harness.tasks.build import build_task
 from assay.conformance.model import Mode, Subject
 from assay.conformance.session import Session
 from assay.conformance.specimens import SoundTask

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from assay.conformance.context import Context
-from assay.conformance.harness import changed_contents, contents_of, fresh_containers, train_run
+from assay.conformance.harness.tasks import changed_contents, contents_of, fresh_containers, train_run
 from assay.conformance.model import Kind, Mode, Subject
 from assay.conformance.session import Session
 from assay.conformance.specimens.nested_task import NestedTask

@@ -4,7 +4,7 @@ import types
 
 import numpy as np
 import pytest
-from assay.conformance.harness import Count, count_of, explain_count, shares_of_parts
+from assay.conformance.harness.tasks import Count, count_of, explain_count, shares_of_parts
 
 
 def account(rows, replicas=1, **added):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from assay.conformance.harness.dataset_graphs import (
+from assay.conformance.harness.pipelines.dataset_graphs import (
     changes_examples_at_random,
     find_operation,
     operations_with_state,

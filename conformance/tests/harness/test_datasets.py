@@ -2,7 +2,7 @@ import dataclasses
 from types import SimpleNamespace
 
 import pytest
-from assay.conformance.harness import data_params
+from assay.conformance.harness.pipelines import data_params
 
 
 @dataclasses.dataclass(frozen=True)

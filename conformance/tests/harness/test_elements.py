@@ -5,7 +5,7 @@ import collections
 import numpy as np
 import pytest
 import tensorflow as tf
-from assay.conformance.harness.elements import keep_elements, matches_name, named_leaves, rows_of
+from assay.conformance.harness.pipelines.elements import keep_elements, matches_name, named_leaves, rows_of
 
 Pair = collections.namedtuple("Pair", "left right")
 

@@ -10,7 +10,7 @@ from assay.conformance import set_up_devices
 set_up_devices()
 from assay.conformance.specimens import SoundTask
 from assay.conformance.context import Context
-from assay.conformance.harness import build_task, evaluate
+from assay.conformance.harness.tasks import build_task, evaluate
 from assay.conformance.model import Mode, NotRun, Subject
 from assay.conformance.session import Session
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from assay.conformance.harness import common_factor, projection
+from assay.conformance.harness.tasks import common_factor, projection
 from assay.conformance.tolerances import Tolerance
 
 TOLERANCE = Tolerance(1e-2, 0.0, "of the tests")

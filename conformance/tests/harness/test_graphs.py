@@ -4,8 +4,9 @@ from pathlib import Path
 
 import tensorflow as tf
 from assay.conformance.context import Context
-from assay.conformance.harness import operations, places, traced_steps
+from assay.conformance.harness import operations, places
 from assay.conformance.harness.places import frames_in, own_place
+from assay.conformance.harness.tasks import traced_steps
 from assay.conformance.model import Subject
 from assay.conformance.session import Session
 from assay.conformance.specimens import SoundTask

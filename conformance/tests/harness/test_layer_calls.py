@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from assay.conformance.harness import watching_layers
+from assay.conformance.harness.tasks import watching_layers
 
 pytestmark = pytest.mark.flavour
 

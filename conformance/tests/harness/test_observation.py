@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from assay.conformance.context import Context
-from assay.conformance.harness import observe_training, training_batches
-from assay.conformance.harness.observation import BUILT_LOSS, LOGGED_LOSS
+from assay.conformance.harness.tasks import observe_training, training_batches
+from assay.conformance.harness.tasks.observation import BUILT_LOSS, LOGGED_LOSS
 from assay.conformance.model import Kind, Subject
 from assay.conformance.session import Session
 from assay.conformance.specimens import DROPOUT_TASK, SoundTask

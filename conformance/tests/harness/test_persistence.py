@@ -8,18 +8,18 @@ import warnings
 import numpy as np
 import pytest
 import tensorflow as tf
-from assay.conformance.harness.persistence import keys_of, poisoned_batch
-from assay.conformance.harness.persistence.checkpoints import SUFFIX
-from assay.conformance.harness.persistence.damaging import Damage, damage, key_of_value
-from assay.conformance.harness.persistence.initialising import (
+from assay.conformance.harness.tasks.persistence import keys_of, poisoned_batch
+from assay.conformance.harness.tasks.persistence.checkpoints import SUFFIX
+from assay.conformance.harness.tasks.persistence.damaging import Damage, damage, key_of_value
+from assay.conformance.harness.tasks.persistence.initialising import (
     claimed_variables,
     config_with_checkpoint,
     listening,
     says_so,
     set_field,
 )
-from assay.conformance.harness.persistence.operations import host_operations, random_operations
-from assay.conformance.harness.persistence.pipelines import digest_of, transformations, why_unsaved
+from assay.conformance.harness.tasks.persistence.operations import host_operations, random_operations
+from assay.conformance.harness.tasks.persistence.pipelines import digest_of, transformations, why_unsaved
 
 
 def model():

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 import tensorflow as tf
 from assay.conformance import Kind, Subject
-from assay.conformance.harness import build_dataset, data_params
-from assay.conformance.harness.pipelines import Pipeline, pipeline_of
+from assay.conformance.harness.pipelines import build_dataset, data_params
+from assay.conformance.harness.pipelines.pipeline import Pipeline, pipeline_of
 from assay.conformance.model import NotApplicable, NotRun
 
 

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow as tf
-from assay.conformance.harness import Reading, common_columns, epoch_length, read_examples
-from assay.conformance.harness.epochs import epoch_in
+from assay.conformance.harness.pipelines import Reading, common_columns, epoch_length, read_examples
+from assay.conformance.harness.pipelines.epochs import epoch_in
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from assay.conformance import Kind, Subject
 from assay.conformance.context import Context
-from assay.conformance.harness.records import read_records, without_objects
+from assay.conformance.harness.pipelines.records import read_records, without_objects
 from assay.conformance.model import NotApplicable
 from assay.conformance.session import Session
 

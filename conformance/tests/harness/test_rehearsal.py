@@ -3,8 +3,8 @@
 import pytest
 import tensorflow as tf
 from assay.conformance.context import Context
-from assay.conformance.harness import rehearse
-from assay.conformance.harness.rehearsal import watching_metrics
+from assay.conformance.harness.tasks import rehearse
+from assay.conformance.harness.tasks.rehearsal import watching_metrics
 from assay.conformance.session import Session
 from assay.conformance.specimens import SOUND_TASK
 

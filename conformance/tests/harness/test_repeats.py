@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from assay.conformance.context import Context
-from assay.conformance.harness import op_determinism, repeat_step, seeded_run
+from assay.conformance.harness.tasks import op_determinism, repeat_step, seeded_run
 from assay.conformance.model import Kind, Mode, Subject
 from assay.conformance.session import Session
 from assay.conformance.specimens import DROPOUT_TASK, SOUND_TASK, SoundTask

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow as tf
-from assay.conformance.harness.restoring import CannotBeSaved, restore_at
+from assay.conformance.harness.pipelines.restoring import CannotBeSaved, restore_at
 
 
 def numbers(seed=1):

@@ -1,5 +1,5 @@
 import numpy as np
-from assay.conformance.harness import changed_names, describe_changes
+from assay.conformance.harness.tasks import changed_names, describe_changes
 
 BEFORE = {"00 dense/kernel": np.zeros([2, 2]), "01 dense/bias": np.ones(2), "02 count": np.int64(3)}
 

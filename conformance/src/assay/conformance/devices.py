@@ -59,7 +59,7 @@ def quieten_environment() -> None:
 
 
 def _avoid_defects() -> None:
-    """Switch oneDNN off when TensorFlow is not imported yet: see `harness/empty_convolutions.py`."""
+    """Switch oneDNN off when TensorFlow is not imported yet: see `harness/tasks/empty_convolutions.py`."""
     if "tensorflow" not in sys.modules:
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 

@@ -11,7 +11,7 @@ import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness.calls import calling
 from assay.conformance.harness.flavour import set_random_seed
-from assay.conformance.harness.loss_calls import total_loss
+from assay.conformance.harness.loss_total import total_loss
 from assay.conformance.harness.samples import Batch, sample_of
 from assay.conformance.model.errors import NotApplicable, SubjectError
 

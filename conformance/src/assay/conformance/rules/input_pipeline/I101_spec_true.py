@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness import build_dataset, data_params, make_component
-from assay.conformance.harness.elements import Elements, named_leaves, read_elements
+from assay.conformance.harness.pipelines import build_dataset, data_params, make_component
+from assay.conformance.harness.pipelines.elements import Elements, named_leaves, read_elements
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, SubjectError, Target, Violation
 from assay.conformance.specimens import IMAGE_PIPELINE, SOUND_TASK, SoundImages, SoundTask

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness.boxes import as_yxyx, dense, find_sizes, is_boxes, is_image, rows_in_use
-from assay.conformance.harness.elements import matches_name, read_elements
+from assay.conformance.harness.pipelines.boxes import as_yxyx, dense, find_sizes, is_boxes, is_image, rows_in_use
+from assay.conformance.harness.pipelines.elements import matches_name, read_elements
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotApplicable, NotRun, Rule, Target, Violation
 from assay.conformance.specimens import DETECTION_PIPELINE, IMAGE_PIPELINE, SoundDetection, SoundImages

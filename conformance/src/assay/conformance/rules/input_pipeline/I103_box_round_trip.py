@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness import build_dataset, data_params, make_component
-from assay.conformance.harness.box_targets import decoded_targets
-from assay.conformance.harness.boxes import (
+from assay.conformance.harness.pipelines import build_dataset, data_params, make_component
+from assay.conformance.harness.pipelines.box_targets import decoded_targets
+from assay.conformance.harness.pipelines.boxes import (
     as_yxyx,
     dense,
     find_image_info,
@@ -19,8 +19,8 @@ from assay.conformance.harness.boxes import (
     rows_in_use,
     to_original,
 )
-from assay.conformance.harness.elements import keep_elements, read_elements
-from assay.conformance.harness.records import Records, read_records
+from assay.conformance.harness.pipelines.elements import keep_elements, read_elements
+from assay.conformance.harness.pipelines.records import Records, read_records
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, Target, Violation
 from assay.conformance.specimens import DETECTION_PIPELINE, SoundDetection

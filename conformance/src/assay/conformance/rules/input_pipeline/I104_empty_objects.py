@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness import build_dataset, data_params, make_component
-from assay.conformance.harness.boxes import dense
-from assay.conformance.harness.elements import keep_elements, read_elements, rows_of
-from assay.conformance.harness.records import Records, read_records, without_objects
-from assay.conformance.harness.restoring import plain_message
+from assay.conformance.harness.pipelines import build_dataset, data_params, make_component
+from assay.conformance.harness.pipelines.boxes import dense
+from assay.conformance.harness.pipelines.elements import keep_elements, read_elements, rows_of
+from assay.conformance.harness.pipelines.records import Records, read_records, without_objects
+from assay.conformance.harness.pipelines.restoring import plain_message
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, SubjectError, Target, Violation
 from assay.conformance.specimens import DETECTION_PIPELINE, SoundDetection

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from assay.conformance.context import Context
-from assay.conformance.harness import (
+from assay.conformance.harness.pipelines import (
     Reading,
     build_dataset,
     common_columns,

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from assay.conformance.context import Context
-from assay.conformance.harness import (
+from assay.conformance.harness.flavour import set_random_seed
+from assay.conformance.harness.pipelines import (
     Reading,
     build_dataset,
     common_columns,
@@ -15,10 +16,16 @@ from assay.conformance.harness import (
     has_own_field,
     make_component,
 )
-from assay.conformance.harness.dataset_graphs import unordered_transformations
-from assay.conformance.harness.epochs import EPOCH_BATCHES, LOOKS, find_epoch, is_augmented, rounds, training_stream
-from assay.conformance.harness.flavour import set_random_seed
-from assay.conformance.harness.readings import Row
+from assay.conformance.harness.pipelines.dataset_graphs import unordered_transformations
+from assay.conformance.harness.pipelines.epochs import (
+    EPOCH_BATCHES,
+    LOOKS,
+    find_epoch,
+    is_augmented,
+    rounds,
+    training_stream,
+)
+from assay.conformance.harness.pipelines.readings import Row
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, Target, Violation
 from assay.conformance.specimens import IMAGE_PIPELINE, SOUND_TASK, SoundImages, SoundTask
 

@@ -8,9 +8,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from assay.conformance.context import Context
-from assay.conformance.harness import Reading, common_columns, data_params, epoch_length, make_component, read_data
-from assay.conformance.harness.epochs import EPOCH_BATCHES, LOOKS, find_epoch, training_stream
-from assay.conformance.harness.readings import Row
+from assay.conformance.harness.pipelines import (
+    Reading,
+    common_columns,
+    data_params,
+    epoch_length,
+    make_component,
+    read_data,
+)
+from assay.conformance.harness.pipelines.epochs import EPOCH_BATCHES, LOOKS, find_epoch, training_stream
+from assay.conformance.harness.pipelines.readings import Row
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, SubjectError, Target, Violation
 from assay.conformance.specimens import SOUND_TASK, SoundTask

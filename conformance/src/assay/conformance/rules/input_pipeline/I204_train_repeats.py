@@ -6,8 +6,8 @@ import collections
 from typing import Any
 
 from assay.conformance.context import Context
-from assay.conformance.harness import Reading, build_dataset, data_params, make_component, read_data
-from assay.conformance.harness.epochs import epoch_in
+from assay.conformance.harness.pipelines import Reading, build_dataset, data_params, make_component, read_data
+from assay.conformance.harness.pipelines.epochs import epoch_in
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, Rule, Subject, Target, Violation
 from assay.conformance.specimens import SOUND_TASK, SoundTask

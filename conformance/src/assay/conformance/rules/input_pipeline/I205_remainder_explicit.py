@@ -6,8 +6,8 @@ import types
 from typing import Any
 
 from assay.conformance.context import Context
-from assay.conformance.harness import Reading, data_params, make_component, read_data
-from assay.conformance.harness.pipelines import read_field
+from assay.conformance.harness.pipelines import Reading, data_params, make_component, read_data
+from assay.conformance.harness.pipelines.pipeline import read_field
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, Target, Violation
 from assay.conformance.specimens import IMAGE_PIPELINE, SOUND_TASK, SoundImages, SoundTask
 

@@ -6,8 +6,9 @@ import time
 from typing import Any
 
 from assay.conformance.context import Context
-from assay.conformance.harness import build_dataset, calling, data_params, make_component, read_data
-from assay.conformance.harness.elements import named_tensors, rows_of
+from assay.conformance.harness import calling
+from assay.conformance.harness.pipelines import build_dataset, data_params, make_component, read_data
+from assay.conformance.harness.pipelines.elements import named_tensors, rows_of
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotRun, Rule, Subject, Target, Violation
 from assay.conformance.specimens import IMAGE_PIPELINE, SOUND_TASK, SoundImages, SoundTask

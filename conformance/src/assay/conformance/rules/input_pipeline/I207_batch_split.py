@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from assay.conformance.context import Context
-from assay.conformance.harness import build_dataset, data_params, make_component
-from assay.conformance.harness.elements import keep_elements, rows_of
+from assay.conformance.harness.pipelines import build_dataset, data_params, make_component
+from assay.conformance.harness.pipelines.elements import keep_elements, rows_of
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, Target, Violation
 from assay.conformance.specimens import IMAGE_PIPELINE, SOUND_TASK, SoundImages, SoundTask
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from assay.conformance.context import Context
-from assay.conformance.harness import build_dataset, data_params, make_component
+from assay.conformance.harness.pipelines import build_dataset, data_params, make_component
 from assay.conformance.lazy import tf
 from assay.conformance.model import Evidence, Level, Mode, Rule, Subject, Target, Violation
 from assay.conformance.specimens import SOUND_TASK, SoundTask

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness import build_dataset, data_params, make_component
-from assay.conformance.harness.dataset_graphs import find_operation, operations_with_state
-from assay.conformance.harness.epochs import EPOCH_BATCHES, LOOKS, epoch_in, training_stream
-from assay.conformance.harness.restoring import CannotBeSaved, Restored, restore_at
+from assay.conformance.harness.pipelines import build_dataset, data_params, make_component
+from assay.conformance.harness.pipelines.dataset_graphs import find_operation, operations_with_state
+from assay.conformance.harness.pipelines.epochs import EPOCH_BATCHES, LOOKS, epoch_in, training_stream
+from assay.conformance.harness.pipelines.restoring import CannotBeSaved, Restored, restore_at
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, Target, Violation
 from assay.conformance.specimens import IMAGE_PIPELINE, SoundImages

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness import Reading, build_dataset, data_params, has_own_field, make_component
-from assay.conformance.harness.dataset_graphs import operations_with_state, unordered_transformations
-from assay.conformance.harness.epochs import EPOCH_BATCHES, LOOKS, training_stream
 from assay.conformance.harness.flavour import set_random_seed
+from assay.conformance.harness.pipelines import Reading, build_dataset, data_params, has_own_field, make_component
+from assay.conformance.harness.pipelines.dataset_graphs import operations_with_state, unordered_transformations
+from assay.conformance.harness.pipelines.epochs import EPOCH_BATCHES, LOOKS, training_stream
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, Target, Violation
 from assay.conformance.specimens import IMAGE_PIPELINE, SoundImages

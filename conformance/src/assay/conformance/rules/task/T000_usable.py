@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from assay.conformance.context import Context
-from assay.conformance.harness import build_task, evaluate, train, training_batches, validation_batches
+from assay.conformance.harness.tasks import build_task, evaluate, train, training_batches, validation_batches
 from assay.conformance.model import Level, Mode, Rule, Subject, Target, Violation
 from assay.conformance.specimens import SOUND_TASK, SoundTask
 

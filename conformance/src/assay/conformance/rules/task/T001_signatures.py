@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from assay.conformance.context import Context
-from assay.conformance.harness import (
+from assay.conformance.harness import calling
+from assay.conformance.harness.tasks import (
     build_task,
-    calling,
     observe_training,
     training_batches,
     validation_batches,

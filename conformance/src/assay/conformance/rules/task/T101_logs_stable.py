@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness import train_run, validation_run
+from assay.conformance.harness.tasks import train_run, validation_run
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, Rule, Subject, SubjectError, Target, Violation
 from assay.conformance.specimens import SOUND_TASK, SoundTask

@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness import (
+from assay.conformance.harness import metric_variables_in
+from assay.conformance.harness.flavour import layers_of
+from assay.conformance.harness.tasks import (
     Evaluation,
     changed_names,
     counted_updates,
     describe_changes,
-    metric_variables_in,
     model_variables,
     plain_name,
     rehearse,
     validation_run,
 )
-from assay.conformance.harness.flavour import layers_of
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, Rule, Subject, Target, Violation
 from assay.conformance.specimens import BATCH_NORM_TASK, SoundTask

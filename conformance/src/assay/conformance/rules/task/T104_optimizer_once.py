@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness import (
+from assay.conformance.harness.tasks import (
     ObservedStep,
     TrainRun,
     assign_values,

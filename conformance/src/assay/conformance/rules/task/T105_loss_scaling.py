@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness import (
+from assay.conformance.harness.tasks import (
     Build,
     TrainRun,
     common_factor,
@@ -22,7 +22,7 @@ from assay.conformance.harness import (
     scaled_run,
     train,
 )
-from assay.conformance.harness.layer_calls import replaced_method
+from assay.conformance.harness.tasks.layer_calls import replaced_method
 from assay.conformance.lazy import tf
 from assay.conformance.messages import subject_error_finding
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, SubjectError, Target, Violation

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness import MetricCalls, changed_names, rehearse, train_run, validation_run
+from assay.conformance.harness.tasks import MetricCalls, changed_names, rehearse, train_run, validation_run
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, Target, Violation
 from assay.conformance.specimens import SOUND_TASK, SoundTask
 

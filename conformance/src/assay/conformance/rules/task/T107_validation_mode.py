@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness import (
+from assay.conformance.harness import as_numpy, calling, metric_variables_in
+from assay.conformance.harness.tasks import (
     Build,
     LayerCall,
-    as_numpy,
     build_task,
-    calling,
     changed_names,
     describe_changes,
-    metric_variables_in,
     model_variables,
     reset_metric,
     snapshot,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from assay.conformance.context import Context
-from assay.conformance.harness import LayerCall, changed_names, list_names, observe_training, train_run
+from assay.conformance.harness.tasks import LayerCall, changed_names, list_names, observe_training, train_run
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, Target, Violation
 from assay.conformance.specimens import BATCH_NORM_TASK, SoundTask

@@ -7,19 +7,18 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness import (
+from assay.conformance.harness import as_numpy, calling
+from assay.conformance.harness.flavour import set_random_seed
+from assay.conformance.harness.tasks import (
     LossCall,
     ObservedStep,
-    as_numpy,
     build_task,
-    calling,
     common_factor,
     first_batch,
     list_names,
     observe_training,
 )
-from assay.conformance.harness.flavour import set_random_seed
-from assay.conformance.harness.observation import LOGGED_LOSS
+from assay.conformance.harness.tasks.observation import LOGGED_LOSS
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, SubjectError, Target, Violation
 from assay.conformance.specimens import CONFIGURED_TASK, SoundTask

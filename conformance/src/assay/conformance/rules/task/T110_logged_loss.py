@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness import (
+from assay.conformance.harness import as_numpy
+from assay.conformance.harness.tasks import (
     ObservedStep,
     TrainRun,
-    as_numpy,
     common_factor,
     comparable_run,
     draws_random_numbers,
@@ -19,8 +19,8 @@ from assay.conformance.harness import (
     part_runs,
     scaled_run,
 )
-from assay.conformance.harness.build import MIXED_PRECISION_LOSS_SCALE
-from assay.conformance.harness.observation import BUILT_LOSS, LOGGED_LOSS
+from assay.conformance.harness.tasks.build import MIXED_PRECISION_LOSS_SCALE
+from assay.conformance.harness.tasks.observation import BUILT_LOSS, LOGGED_LOSS
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, SubjectError, Target, Violation
 from assay.conformance.specimens import SOUND_TASK, SoundTask

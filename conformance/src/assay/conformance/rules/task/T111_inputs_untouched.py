@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from assay.conformance.context import Context
-from assay.conformance.harness import (
+from assay.conformance.harness import calling
+from assay.conformance.harness.tasks import (
     Build,
     build_task,
-    calling,
     changed_contents,
     contents_of,
     fresh_containers,

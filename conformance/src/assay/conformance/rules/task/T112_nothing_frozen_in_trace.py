@@ -8,15 +8,9 @@ from typing import Any, TypedDict
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness import (
-    Repeats,
-    as_numpy,
-    comparable_run,
-    plain_name,
-    repeat_step,
-    validation_run,
-)
+from assay.conformance.harness import as_numpy
 from assay.conformance.harness.flavour import set_random_seed
+from assay.conformance.harness.tasks import Repeats, comparable_run, plain_name, repeat_step, validation_run
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, Rule, Subject, Target, Violation
 from assay.conformance.specimens import SOUND_TASK, SoundTask

@@ -6,22 +6,21 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from assay.conformance.context import Context
-from assay.conformance.harness import (
+from assay.conformance.harness import calling, recording_variables
+from assay.conformance.harness.flavour import layers_of
+from assay.conformance.harness.tasks import (
     Build,
     Snapshot,
     build_task,
-    calling,
     fresh_containers,
     model_variables,
     plain_name,
-    recording_variables,
     split_batch,
     train_run,
     training_batches,
     validation_batches,
     validation_run,
 )
-from assay.conformance.harness.flavour import layers_of
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, Rule, Subject, SubjectError, Target, Violation
 from assay.conformance.specimens import SOUND_TASK, SoundTask

@@ -8,18 +8,18 @@ from typing import Any, TypedDict
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness import (
+from assay.conformance.harness import as_numpy
+from assay.conformance.harness.flavour import set_random_seed
+from assay.conformance.harness.tasks import (
     Build,
     Snapshot,
     Stepper,
-    as_numpy,
     changed_names,
     comparable_build,
     first_batch,
     make_optimizer,
     snapshot,
 )
-from assay.conformance.harness.flavour import set_random_seed
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, Target, Violation
 from assay.conformance.specimens import SOUND_TASK, SoundTask

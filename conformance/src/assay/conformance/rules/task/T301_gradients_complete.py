@@ -7,7 +7,14 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness import Observation, ObservedStep, list_names, matches_any, observe_training, plain_name
+from assay.conformance.harness.tasks import (
+    Observation,
+    ObservedStep,
+    list_names,
+    matches_any,
+    observe_training,
+    plain_name,
+)
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, SubjectError, Target, Violation
 from assay.conformance.specimens import SOUND_TASK, SoundTask

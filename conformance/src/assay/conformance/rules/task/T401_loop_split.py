@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from assay.conformance.context import Context
-from assay.conformance.harness import comparable_build, comparable_run, state_difference, train_in_loop
+from assay.conformance.harness.tasks import comparable_build, comparable_run, state_difference, train_in_loop
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, Rule, Subject, Target, Violation
 from assay.conformance.specimens import SOUND_TASK, SoundTask

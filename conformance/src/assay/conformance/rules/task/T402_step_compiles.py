@@ -8,21 +8,16 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness import (
+from assay.conformance.harness import Refusal, as_numpy, calls_host, operations, refusal_of, replacement_for
+from assay.conformance.harness.tasks import (
     TRAIN_STEP,
     VALIDATION_STEP,
     Evaluation,
-    Refusal,
-    as_numpy,
     build_task,
-    calls_host,
     changed_names,
     comparable_run,
     describe_changes,
     evaluate,
-    operations,
-    refusal_of,
-    replacement_for,
     state_difference,
     step_programs,
     traced_steps,
@@ -30,7 +25,7 @@ from assay.conformance.harness import (
     validation_batches,
     value_shaped,
 )
-from assay.conformance.harness.runs import DEFAULT_STEPS
+from assay.conformance.harness.tasks.runs import DEFAULT_STEPS
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, SubjectError, Target, Violation
 from assay.conformance.specimens import SOUND_TASK, SoundTask

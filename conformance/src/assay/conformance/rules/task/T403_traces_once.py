@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from assay.conformance.context import Context
-from assay.conformance.harness import (
+from assay.conformance.harness import recording_variables
+from assay.conformance.harness.tasks import (
     Build,
     build_task,
     evaluate,
-    recording_variables,
     train,
     train_run,
     training_batches,

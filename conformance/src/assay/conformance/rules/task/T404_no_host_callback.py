@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness import Operation, calls_host, operations, replacement_for, traced_steps
+from assay.conformance.harness import Operation, calls_host, operations, replacement_for
+from assay.conformance.harness.tasks import traced_steps
 from assay.conformance.lazy import tf
 from assay.conformance.model import Evidence, Level, Mode, Rule, Subject, Target, Violation
 from assay.conformance.specimens import SOUND_TASK, SoundTask

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from assay.conformance.context import Context
-from assay.conformance.harness import operations, traced_steps
+from assay.conformance.harness import operations
+from assay.conformance.harness.tasks import traced_steps
 from assay.conformance.lazy import tf
 from assay.conformance.model import Evidence, Level, Mode, NotRun, Rule, Subject, Target, Violation
 from assay.conformance.specimens import SOUND_TASK, SoundTask

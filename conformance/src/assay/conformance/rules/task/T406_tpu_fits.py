@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from assay.conformance.context import Context
-from assay.conformance.harness import step_programs
+from assay.conformance.harness.tasks import step_programs
 from assay.conformance.lazy import tf
 from assay.conformance.model import (
     Evidence,

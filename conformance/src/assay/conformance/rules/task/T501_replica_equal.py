@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness import (
+from assay.conformance.harness import as_numpy
+from assay.conformance.harness.tasks import (
     TrainRun,
-    as_numpy,
     common_factor,
     comparable_run,
     describe_changes,
@@ -24,7 +24,7 @@ from assay.conformance.harness import (
     scale_of_parts,
     update_of,
 )
-from assay.conformance.harness.replica_causes import (
+from assay.conformance.harness.tasks.replica_causes import (
     NORMALISER,
     cause_of_difference,
     cause_of_factor,
@@ -32,7 +32,7 @@ from assay.conformance.harness.replica_causes import (
     mixing,
     same_update,
 )
-from assay.conformance.harness.runs import metric_result
+from assay.conformance.harness.tasks.runs import metric_result
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, Rule, Subject, Target, Violation
 from assay.conformance.specimens import SOUND_TASK, SoundTask

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness import (
+from assay.conformance.harness.tasks import (
     SINGLE,
     Account,
     evaluation_runner,

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness import (
+from assay.conformance.harness import require
+from assay.conformance.harness.pipelines import make_component
+from assay.conformance.harness.tasks import (
     Build,
     Evaluation,
     build_task,
     evaluate,
     is_plain,
-    make_component,
     reported_values,
-    require,
     same_step_logs,
     validation_batches,
 )

@@ -8,8 +8,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness import Snapshot, changed_names, describe_changes, list_names
-from assay.conformance.harness.persistence import (
+from assay.conformance.harness.tasks import Snapshot, changed_names, describe_changes, list_names
+from assay.conformance.harness.tasks.persistence import (
     SAVED_AT,
     STEPS,
     ResumedRun,
@@ -21,7 +21,7 @@ from assay.conformance.harness.persistence import (
     resumed_run,
     saved_run,
 )
-from assay.conformance.harness.persistence.resuming import Steps
+from assay.conformance.harness.tasks.persistence.resuming import Steps
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, Target, Violation
 from assay.conformance.specimens import SOUND_TASK, SoundTask

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness import (
+from assay.conformance.harness import as_numpy, calling
+from assay.conformance.harness.tasks import (
     Build,
     Snapshot,
-    as_numpy,
-    calling,
     changed_names,
     comparable_build,
     evaluate,
@@ -23,7 +22,7 @@ from assay.conformance.harness import (
     training_batches,
     validation_batches,
 )
-from assay.conformance.harness.optimizers import optimizer_variables
+from assay.conformance.harness.tasks.optimizers import optimizer_variables
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, Rule, Subject, Target, Violation
 from assay.conformance.specimens import SOUND_TASK, SoundTask

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness import Build, build_task, training_batches, validation_batches
 from assay.conformance.harness.flavour import set_random_seed
-from assay.conformance.harness.persistence import logged_loss, poison_weights, poisoned_batch, poisoned_variables
-from assay.conformance.harness.steps import Stepper
+from assay.conformance.harness.tasks import Build, build_task, training_batches, validation_batches
+from assay.conformance.harness.tasks.persistence import logged_loss, poison_weights, poisoned_batch, poisoned_variables
+from assay.conformance.harness.tasks.steps import Stepper
 from assay.conformance.lazy import tf
 from assay.conformance.messages import subject_error_finding
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, SubjectError, Target, Violation

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness import build_task, optimizer_iterations, training_batches
-from assay.conformance.harness.persistence import TracedLoop, checkpoint_of, write
+from assay.conformance.harness.tasks import build_task, optimizer_iterations, training_batches
+from assay.conformance.harness.tasks.persistence import TracedLoop, checkpoint_of, write
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, Rule, Subject, Target, Violation
 from assay.conformance.specimens import SOUND_TASK, SoundTask

@@ -6,16 +6,10 @@ import tempfile
 from typing import Any
 
 from assay.conformance.context import Context
-from assay.conformance.harness import (
-    Snapshot,
-    build_task,
-    changed_names,
-    describe_changes,
-    snapshot,
-    strategy_for,
-)
-from assay.conformance.harness.persistence import SavedRun, checkpoint_of, keys_of, read, saved_run, write
-from assay.conformance.harness.persistence.resuming import MOMENTUM
+from assay.conformance.harness import strategy_for
+from assay.conformance.harness.tasks import Snapshot, build_task, changed_names, describe_changes, snapshot
+from assay.conformance.harness.tasks.persistence import SavedRun, checkpoint_of, keys_of, read, saved_run, write
+from assay.conformance.harness.tasks.persistence.resuming import MOMENTUM
 from assay.conformance.lazy import tf
 from assay.conformance.messages import subject_error_finding
 from assay.conformance.model import Level, Mode, Rule, Subject, SubjectError, Target, Violation

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness.persistence import Export, answers_in_new_process, export
+from assay.conformance.harness.tasks.persistence import Export, answers_in_new_process, export
 from assay.conformance.lazy import tf
 from assay.conformance.messages import subject_error_finding
 from assay.conformance.model import Level, Mode, Rule, Subject, SubjectError, Target, Violation

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness import as_numpy, calling, list_names, make_component, model_variables, require
-from assay.conformance.harness.persistence.checkpoints import SUFFIX
-from assay.conformance.harness.persistence.damaging import Damage, damage, key_of_value
-from assay.conformance.harness.persistence.initialising import (
+from assay.conformance.harness import as_numpy, calling, require
+from assay.conformance.harness.pipelines import make_component
+from assay.conformance.harness.tasks import list_names, model_variables
+from assay.conformance.harness.tasks.persistence.checkpoints import SUFFIX
+from assay.conformance.harness.tasks.persistence.damaging import Damage, damage, key_of_value
+from assay.conformance.harness.tasks.persistence.initialising import (
     CHECKPOINT,
     MODULES,
     claimed_variables,
@@ -25,7 +27,7 @@ from assay.conformance.harness.persistence.initialising import (
     set_field,
     write_donor,
 )
-from assay.conformance.harness.snapshots import assign_values, variable_names
+from assay.conformance.harness.tasks.snapshots import assign_values, variable_names
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, NotApplicable, Rule, Subject, SubjectError, Target, Violation
 from assay.conformance.specimens import CONFIGURED_TASK, SoundTask
