@@ -1,0 +1,139 @@
+"""Compose digit scenes: TFRecord shards with Model Garden's keys, COCO annotations and their provenance beside them.
+
+Run from the root of the repository, with scikit-learn and pycocotools installed:
+
+```
+python -m tools.make_digit_scenes                                             # what the repository holds
+python -m tools.make_digit_scenes --train_scenes 20000 --output /tmp/scenes   # more; the first ones are the same
+```
+
+The output is the same, byte for byte, each time; a test holds the shards in the repository to that.
+"""
+
+import argparse
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tools import make_digits
+from tools.digit_scenes.contact_sheet import contact_sheet
+from tools.digit_scenes.pixels import load_photos
+from tools.digit_scenes.provenance import COCO_INFO, COCO_LICENSES, provenance
+from tools.digit_scenes.records import (
+    CATEGORIES,
+    FIRST_IDS,
+    coco_annotations,
+    coco_image,
+    encode_image,
+    encode_mask,
+    file_name,
+    make_record,
+)
+from tools.digit_scenes.scene import SPLITS, Composer, Scene
+
+ROOT = Path(__file__).resolve().parent.parent
+OUTPUT = ROOT / "reference_tasks/src/assay/reference_tasks/vision/data/digit_scenes"
+
+SCENES = {"train": 1200, "validation": 200}
+SCENES_PER_SHARD = 100  # 0.6 MB
+CONTACT_SHEET_SCENES = 36
+
+
+def composers() -> dict[str, Composer]:
+    """Return the composer of each split; none has a digit, or a part of a photograph, of the other."""
+    from sklearn import datasets
+
+    digits = datasets.load_digits()
+    photos = load_photos()
+    rows = dict(zip(SPLITS, make_digits.split(digits.target), strict=True))
+    return {split: Composer(split, photos, digits.images[rows[split]], digits.target[rows[split]]) for split in SPLITS}
+
+
+def make_split(
+    composer: Composer, split: str, count: int, folder: Path, *, images: bool = False
+) -> tuple[list[Path], list[Scene]]:
+    """Write the shards and the COCO file of a split.
+
+    Args:
+        composer: Composes the scenes.
+        split: `train` or `validation`.
+        count: Number of scenes.
+        folder: Where to.
+        images: Whether to write `images/<split>` (JPEG files) and `label_maps/<split>` (PNG files) too.
+
+    Returns:
+        The paths of the shards and of the COCO file, and the first scenes.
+    """
+    records, kept = [], []
+    coco: dict[str, Any] = {"info": COCO_INFO, "licenses": COCO_LICENSES, "images": [], "annotations": []}
+    for number in range(count):
+        scene = composer.scene(number)
+        records.append(make_record(scene, split, number))
+        coco["images"].append(coco_image(split, number))
+        coco["annotations"] += coco_annotations(
+            scene, FIRST_IDS[split] + number, FIRST_IDS[split] + len(coco["annotations"])
+        )
+        kept += [scene] if number < CONTACT_SHEET_SCENES else []
+        if images:
+            write_images(scene, split, number, folder)
+    coco["categories"] = CATEGORIES
+    paths = make_digits.write_shards(folder, split, records, max(1, -(-count // SCENES_PER_SHARD)))
+    annotations = folder / f"instances_{split}.json"
+    annotations.write_text(json.dumps(coco, separators=(",", ":")) + "\n", encoding="utf-8")
+    return [*paths, annotations], kept
+
+
+def write_images(scene: Scene, split: str, number: int, folder: Path) -> None:
+    """Write the image and the label map of a scene as files of their own."""
+    image = folder / "images" / split / file_name(split, number)
+    label_map = folder / "label_maps" / split / Path(file_name(split, number)).with_suffix(".png").name
+    for path, content in ((image, encode_image(scene)), (label_map, encode_mask(scene.label_map))):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def make(
+    folder: Path, scenes: dict[str, int] | None = None, *, images: bool = False, sheet: Path | None = None
+) -> list[Path]:
+    """Write all files to a folder, and return their paths.
+
+    Args:
+        folder: Where to; it is made.
+        scenes: Number of scenes of each split; `SCENES` when None.
+        images: Whether to write images and label maps as files, too.
+        sheet: Where to write a PNG file that shows the first scenes of each split, if anywhere.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    counts = scenes or SCENES
+    written: list[Path] = []
+    shown: list[Scene] = []
+    for split, composer in composers().items():
+        paths, first = make_split(composer, split, counts[split], folder, images=images)
+        written += paths
+        shown += first[: CONTACT_SHEET_SCENES // len(SPLITS)]
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in written}
+    (folder / "PROVENANCE.md").write_text(provenance(counts, digests), encoding="utf-8")
+    if sheet is not None:
+        sheet.write_bytes(tf.io.encode_png(contact_sheet(shown)).numpy())
+    return [*written, folder / "PROVENANCE.md"]
+
+
+def main() -> None:
+    """Write the files and say which."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="the folder for the files")
+    for split, count in SCENES.items():
+        parser.add_argument(f"--{split}_scenes", type=int, default=count, help=f"scenes of {split} (default {count})")
+    parser.add_argument("--images", action="store_true", help="write images and label maps as files, too")
+    parser.add_argument("--contact_sheet", type=Path, metavar="PNG", help="show the first scenes in this file")
+    args = parser.parse_args()
+    counts = {split: getattr(args, f"{split}_scenes") for split in SPLITS}
+    for path in make(args.output, counts, images=args.images, sheet=args.contact_sheet):
+        print(f"{path} ({path.stat().st_size} bytes)")
+
+
+if __name__ == "__main__":
+    main()
