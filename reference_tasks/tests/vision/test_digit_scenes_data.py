@@ -149,7 +149,7 @@ def test_there_are_empty_scenes_crowds_and_all_classes(validation):
 
     assert 4 <= sum(not one for one in labels) <= 20
     assert 4 <= sum(crowds) <= 24
-    assert set(sum(labels, [])) == set(range(1, 11))
+    assert {label for one in labels for label in one} == set(range(1, 11))
 
 
 def test_enough_of_each_object_is_visible(composers):
