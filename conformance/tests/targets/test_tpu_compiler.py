@@ -5,9 +5,9 @@ import importlib.metadata
 import pytest
 import tensorflow as tf
 from assay.conformance.model import SubjectError, UsageError
+from assay.conformance.stablehlo.hlo import without_copies
 from assay.conformance.targets import tpu
 from assay.conformance.targets.programs import Program, lower
-from assay.conformance.targets.tpu.hlo import without_copies
 
 installed = pytest.mark.skipif(
     not {"jax", "libtpu"} <= {one.metadata["Name"] for one in importlib.metadata.distributions()},

@@ -1,7 +1,6 @@
-"""The TPU compiler, run ahead of time on a machine without a TPU: the one place that touches jax's private corners.
+"""The TPU compiler, run ahead of time on a machine without a TPU.
 
-libtpu, which holds the compiler, makes compile-only devices of any topology. jax reaches it; three of the functions
-used for that are not part of jax's public interface, so the versions that were tried are named here.
+libtpu, which holds the compiler, makes compile-only devices of any topology, and jax reaches it.
 """
 
 from __future__ import annotations
@@ -12,11 +11,11 @@ import importlib.metadata
 import os
 from typing import Any
 
-from assay.conformance.targets.tpu.hlo import without_copies
+from assay.conformance.stablehlo import adapter
+from assay.conformance.stablehlo.hlo import without_copies
+from assay.conformance.stablehlo.versions import JaxMissingError, private_corners, require_jax
 from assay.conformance.targets.tpu.topologies import DEFAULT_TOPOLOGY, Topology
 
-_JAX_OLDEST, _JAX_NEWEST = (0, 9), (0, 10)
-_WORKS = "jax 0.9 or 0.10 with the libtpu that its extra `tpu` names"
 _INSTALL = "pip install 'assay-conformance[tpu]'"
 _ENVIRONMENT = {
     "TPU_SKIP_MDS_QUERY": "1",  # there is no TPU machine to ask about itself
@@ -79,12 +78,12 @@ def require_compiler() -> None:
       CompilerMissingError: If it cannot; the message says what to install.
     """
     try:
-        jax, _ = importlib.metadata.version("jax"), importlib.metadata.version("libtpu")
+        importlib.metadata.version("libtpu")
+        require_jax()
     except importlib.metadata.PackageNotFoundError as missing:
         raise CompilerMissingError(f"The TPU compiler is not installed ({missing.name}): {_INSTALL}.") from None
-    version = tuple(int(part) for part in jax.split(".")[:2])
-    if not _JAX_OLDEST <= version <= _JAX_NEWEST:
-        raise CompilerMissingError(f"jax {jax} is installed, and the TPU compiler is reached through {_WORKS}.")
+    except JaxMissingError as missing:
+        raise CompilerMissingError(f"The TPU compiler cannot be reached: {missing} {_INSTALL}.") from None
 
 
 def compiler_version(topology: Topology = DEFAULT_TOPOLOGY) -> str:
@@ -112,19 +111,17 @@ def compile_program(module: bytes, topology: Topology = DEFAULT_TOPOLOGY) -> Com
     """
     client = _client(topology)
     try:
-        from jax._src import compiler
-        from jax._src.interpreters import mlir
-        from jax._src.lib import _jax
-        from jax._src.lib.mlir import ir
+        with private_corners():
+            from jax._src.lib import _jax
+            from jax.extend.backend import get_compile_options
 
-        devices = _jax.DeviceList((_device(topology),))
-        options = compiler.get_compile_options(num_replicas=1, num_partitions=1)
-        to_stablehlo = _jax.mlir.hlo_to_stablehlo
-    except (ImportError, AttributeError) as changed:
-        raise CompilerMissingError(f"jax's interface is another than expected ({changed}); {_WORKS}.") from changed
-    try:
-        with mlir.make_ir_context():
-            executable = client.compile(ir.Module.parse(to_stablehlo(without_copies(module))), devices, options)
+            devices = _jax.DeviceList((_device(topology),))
+            options = get_compile_options(num_replicas=1, num_partitions=1)
+        with adapter.mlir_context():
+            lowered = adapter.parse(adapter.stablehlo_of(without_copies(module)))
+            executable = client.compile(lowered, devices, options)
+    except JaxMissingError as changed:
+        raise CompilerMissingError(str(changed)) from changed
     except (RuntimeError, ValueError) as refused:
         raise CompilerRefusedError(_essence(str(refused))) from refused
     memory = executable.get_compiled_memory_stats()
