@@ -116,9 +116,7 @@ def test_name_of_the_template_itself_can_be_used(template):
 
 
 def test_unknown_template_is_refused_with_the_nearest():
-    with pytest.raises(
-        NewTaskError, match=r"no template 'Clasification'\. Did you mean 'classification'\?"
-    ):
+    with pytest.raises(NewTaskError, match=r"no template 'Clasification'\. Did you mean 'classification'\?"):
         find_template("Clasification")
 
 
