@@ -4,13 +4,9 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Literal
 
-from assay.core import Config, DataConfig, Problem, TaskConfig
-from assay.reference_tasks.vision.config import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    BackboneConfig,
-    NormActivationConfig,
-)
+from assay.core import Config, Problem, TaskConfig
+from assay.reference_tasks.vision.config import BackboneConfig, NormActivationConfig
+from assay.reference_tasks.vision.inputs.config import VisionDataConfig
 
 
 @dataclasses.dataclass
@@ -40,16 +36,12 @@ class AffineConfig(Config):
 
 
 @dataclasses.dataclass
-class ImageDataConfig(DataConfig):
+class ImageDataConfig(VisionDataConfig):
     """Labelled images. What `aug_` begins happens in training only, and depends on `seed` and position alone.
 
     Attributes:
         reader: `tfrecord` (`input_path`: files), `image_folder` (a folder with one folder for each class) or `arrays`
             (a `.npz` file with `images` and `labels`, or `package.module:function` that returns the two).
-        shuffle_buffer_size: Examples held to draw from when training.
-        dtype: Dtype of the images given to the model.
-        image_mean: Mean of each channel, as a share of the full range 0 to 255; subtracted.
-        image_std: Standard deviation of each channel, likewise; divided by.
         center_crop_fraction: Share of the sides that is kept, in the middle, where no random crop is taken.
         aug_crop: Whether to train on random crops.
         crop_area_range: Smallest and largest share of the area in a random crop.
@@ -58,10 +50,6 @@ class ImageDataConfig(DataConfig):
     """
 
     reader: Literal["tfrecord", "image_folder", "arrays"] = "tfrecord"
-    shuffle_buffer_size: int = 10000
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    image_mean: tuple[float, ...] = IMAGENET_MEAN
-    image_std: tuple[float, ...] = IMAGENET_STD
     center_crop_fraction: float = 0.875
     aug_crop: bool = True
     crop_area_range: tuple[float, float] = (0.08, 1.0)
@@ -71,19 +59,11 @@ class ImageDataConfig(DataConfig):
     def problems(self) -> Iterable[Problem | str]:
         """Yield a problem for each number out of range, and for options that contradict one another."""
         yield from super().problems()
-        if len(self.image_mean) != len(self.image_std):
-            yield Problem("image_std", f"must have one number for each of `image_mean`; received {self.image_std}.")
-        if not all(value > 0 for value in self.image_std):
-            yield Problem("image_std", f"must be above 0; received {self.image_std}.")
         if not 0 < self.center_crop_fraction <= 1:
             yield Problem("center_crop_fraction", f"must be above 0, at most 1; received {self.center_crop_fraction}.")
         smallest, largest = self.crop_area_range
         if not 0 < smallest <= largest <= 1:
             yield Problem("crop_area_range", f"must be two rising shares above 0; received {self.crop_area_range}.")
-        if self.reader != "tfrecord" and self.file_type != "tfrecord":
-            yield Problem("file_type", f"has no effect, because `reader` is {self.reader!r}.")
-        if self.weights is not None and not self.is_training:
-            yield Problem("weights", "has no effect, because validation shows every example once.")
 
 
 @dataclasses.dataclass

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from assay.reference_tasks.classification.inputs.messages import sentence
-from assay.reference_tasks.classification.inputs.paths import InputFilesError, split_path
-from assay.reference_tasks.classification.inputs.reader import IMAGE, LABEL, SOURCE, WHOLE, Record, Shard
+from assay.reference_tasks.classification.inputs.record import LABEL
+from assay.reference_tasks.vision.inputs.messages import sentence
+from assay.reference_tasks.vision.inputs.paths import InputFilesError, split_path
+from assay.reference_tasks.vision.inputs.reader import IMAGE, SOURCE, WHOLE, Record, Shard
 
 NPZ_KEYS = ("images", "labels")
 _NPZ = ".npz"

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 import tensorflow as tf
-from assay.reference_tasks.classification.inputs.decoding import decode_image, decode_records, explain_image, no_image
-from assay.reference_tasks.classification.inputs.messages import sentence
-from assay.reference_tasks.classification.inputs.paths import InputFilesError, split_path
-from assay.reference_tasks.classification.inputs.reader import IMAGE, LABEL, SOURCE, WHOLE, Record, Shard
+from assay.reference_tasks.classification.inputs.record import LABEL
+from assay.reference_tasks.vision.inputs.decoding import Part, decode_image, decode_records, explain_image, no_image
+from assay.reference_tasks.vision.inputs.messages import sentence
+from assay.reference_tasks.vision.inputs.paths import InputFilesError, split_path
+from assay.reference_tasks.vision.inputs.reader import IMAGE, SOURCE, WHOLE, Record, Shard
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
 
@@ -70,7 +71,7 @@ class ImageFolderReader:
             return explain_image(tf.io.read_file(record[SOURCE]), what, self._channels)
 
         otherwise = {SOURCE: "", IMAGE: no_image(self._channels), LABEL: tf.constant(0, tf.int64)}
-        return decode_records(records, decode, otherwise=otherwise, explain=explain)
+        return decode_records(records, Part(decode, otherwise, explain))
 
 
 def _class_folders(root: str) -> list[str]:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import tensorflow as tf
 from assay.reference_tasks.classification.config import ImageDataConfig
 from assay.reference_tasks.classification.inputs import augmentation
-from assay.reference_tasks.classification.inputs.decoding import LABEL_KEY
-from assay.reference_tasks.classification.inputs.messages import require, sentence
-from assay.reference_tasks.classification.inputs.reader import IMAGE, LABEL, SOURCE, Record
+from assay.reference_tasks.classification.inputs.record import LABEL, LABEL_KEY
+from assay.reference_tasks.vision.inputs.messages import require, sentence
+from assay.reference_tasks.vision.inputs.reader import IMAGE, SOURCE, Record
 
 
 class Parser:

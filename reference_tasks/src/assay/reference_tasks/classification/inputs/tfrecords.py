@@ -4,124 +4,36 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
-from assay.reference_tasks.classification.inputs.decoding import (
-    ENCODED_KEY,
-    FEATURES,
-    LABEL_KEY,
-    NO_LABEL,
-    decode_image,
-    decode_records,
-    explain_example,
-    no_image,
-)
-from assay.reference_tasks.classification.inputs.messages import require, sentence
-from assay.reference_tasks.classification.inputs.paths import file_sizes, find_files
-from assay.reference_tasks.classification.inputs.reader import IMAGE, LABEL, SOURCE, WHOLE, Record, Shard
-
-SERIALIZED = "serialized"
-DEFAULT_CYCLE_LENGTH = 16
-"""Files read at once. A fixed number, since tf.data's own choice, the number of cores, would order records by it."""
-
-_FRAME_BYTES = 16  # a TFRecord file has 12 bytes before each record and 4 after it
-_END_OF_FILE = b"\0end of file"
+from assay.reference_tasks.classification.inputs.record import LABEL, LABEL_KEY, NO_LABEL
+from assay.reference_tasks.vision.inputs import tfrecords
+from assay.reference_tasks.vision.inputs.examples import ENCODED_KEY, ImageFeature
+from assay.reference_tasks.vision.inputs.reader import IMAGE, SOURCE, Record
 
 
-class TFRecordReader:
-    """Records of TFRecord files, each a `tf.train.Example` with `image/encoded` and `image/class/label`.
+class LabelledImageDecoder:
+    """Reads `image/encoded` and `image/class/label` (`NO_LABEL` where it is missing).
 
-    A broken example fails with an error that names the file, the number of the record in it (from 0) and the key. In
-    uncompressed files, damage to the file itself (a bad checksum, a cut-off end) is named likewise; TensorFlow's own
-    error would not tell the file.
+    Args:
+        channels: Channels of the decoded images.
+    """
+
+    def __init__(self, channels: int) -> None:
+        self.images = {IMAGE: ImageFeature(ENCODED_KEY, channels)}
+        self.features = {LABEL_KEY: tf.io.FixedLenFeature([], tf.int64, NO_LABEL)}
+
+    def finish(self, record: Record) -> Record:
+        """Return `source`, `image` and `label`."""
+        return {SOURCE: record[SOURCE], IMAGE: record[IMAGE], LABEL: record[LABEL_KEY]}
+
+
+class TFRecordReader(tfrecords.TFRecordReader):
+    """Labelled images of TFRecord files; options and errors as the reader of all tasks.
 
     Args:
         input_path: A path, a glob, several separated by commas, or a list of these.
         channels: Channels of the decoded images.
-        compressed: Whether the files are compressed by GZIP.
-        cycle_length: Files read at once, `DEFAULT_CYCLE_LENGTH` when None.
-        block_length: Records read from a file before the next one.
-
-    Raises:
-        InputFilesError: No file matches, or all are empty.
+        **options: `compressed`, `cycle_length`, `block_length`.
     """
 
-    def __init__(
-        self,
-        input_path: str | Sequence[str],
-        *,
-        channels: int = 3,
-        compressed: bool = False,
-        cycle_length: int | None = None,
-        block_length: int = 1,
-    ) -> None:
-        self._files = find_files(input_path)
-        self._sizes = file_sizes(self._files)
-        self._channels = channels
-        self._compressed = compressed
-        self._cycle_length = cycle_length or DEFAULT_CYCLE_LENGTH
-        self._block_length = block_length
-
-    @property
-    def num_units(self) -> int:
-        """The number of files."""
-        return len(self._files)
-
-    def records(self, shard: Shard = WHOLE, *, seed: int | None = None) -> tf.data.Dataset:
-        """Return the serialized examples of a shard's files, interleaved; see `Reader.records`."""
-        mine = slice(shard.index, None, shard.count)
-        files = tf.data.Dataset.from_tensor_slices((self._files[mine], tf.constant(self._sizes[mine], tf.int64)))
-        count = len(self._files[mine])
-        if seed is not None:
-            files = files.shuffle(count, seed=seed, reshuffle_each_iteration=True)
-        return files.interleave(
-            self._read_compressed if self._compressed else self._read,
-            cycle_length=min(self._cycle_length, count),
-            block_length=self._block_length,
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
-        )
-
-    def decode(self, records: tf.data.Dataset) -> tf.data.Dataset:
-        """Decode serialized examples; see `Reader.decode`."""
-
-        def decode(record: Record) -> Record:
-            parsed = tf.io.parse_single_example(record[SERIALIZED], FEATURES)
-            image = decode_image(parsed[ENCODED_KEY], self._channels)
-            return {SOURCE: record[SOURCE], IMAGE: image, LABEL: parsed[LABEL_KEY]}
-
-        return decode_records(
-            records,
-            decode,
-            otherwise={SOURCE: "", IMAGE: no_image(self._channels), LABEL: tf.constant(NO_LABEL, tf.int64)},
-            explain=lambda record: explain_example(record[SERIALIZED], record[SOURCE], self._channels),
-        )
-
-    def _read(self, path: tf.Tensor, size: tf.Tensor) -> tf.data.Dataset:
-        """Read a file and, at its end, hold the bytes read against its size: an error in reading ends it early."""
-
-        def step(state: tuple[tf.Tensor, tf.Tensor], serialized: tf.Tensor) -> tuple[Any, Record]:
-            number, position = state
-            at_end = tf.equal(serialized, _END_OF_FILE)
-            check = require(
-                tf.logical_or(tf.logical_not(at_end), tf.equal(position, size)),
-                sentence(
-                    *(path, ": the file is damaged at record ", number, ", byte ", position, " of ", size),
-                    ": a wrong checksum or an early end, so no key of it can be read. Write the file again.",
-                ),
-            )
-            with tf.control_dependencies([check]):
-                end = position + _FRAME_BYTES + tf.cast(tf.strings.length(serialized), tf.int64)
-            return (number + 1, end), {SOURCE: _name(path, number), SERIALIZED: serialized}
-
-        start = (tf.constant(0, tf.int64), tf.constant(0, tf.int64))
-        serialized = tf.data.TFRecordDataset(path).ignore_errors()
-        records = serialized.concatenate(tf.data.Dataset.from_tensors(_END_OF_FILE)).scan(start, step)
-        return records.filter(lambda record: tf.not_equal(record[SERIALIZED], _END_OF_FILE))
-
-    def _read_compressed(self, path: tf.Tensor, size: tf.Tensor) -> tf.data.Dataset:
-        del size  # of the compressed file; the bytes read are counted after decompression
-        records = tf.data.TFRecordDataset(path, compression_type="GZIP").enumerate()
-        return records.map(lambda number, serialized: {SOURCE: _name(path, number), SERIALIZED: serialized})
-
-
-def _name(path: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
-    return sentence(path, ", record ", number)
+    def __init__(self, input_path: str | Sequence[str], *, channels: int = 3, **options: Any) -> None:
+        super().__init__(input_path, LabelledImageDecoder(channels), **options)

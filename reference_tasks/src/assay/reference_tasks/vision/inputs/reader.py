@@ -9,8 +9,6 @@ SOURCE = "source"
 """Key of a record's origin: a string scalar for error messages, such as `train-00000.tfrecord, record 12`."""
 IMAGE = "image"
 """Key of a decoded image: uint8 `[height, width, channels]`."""
-LABEL = "label"
-"""Key of a label: int64 scalar."""
 
 Record = dict[str, Any]
 
@@ -33,7 +31,7 @@ WHOLE = Shard()
 
 
 class Reader(Protocol):
-    """A source of labelled images.
+    """A source of records, each an image and what is known about it.
 
     `records` must be in the same order each time when `seed` is None, must end after one epoch, and must give an
     iterator that can be saved: no stateful random operation, no Python function inside.
@@ -53,7 +51,7 @@ class Reader(Protocol):
         """
 
     def decode(self, records: tf.data.Dataset) -> tf.data.Dataset:
-        """Return `source`, `image` and `label` of each of what `records` gave, in the same order.
+        """Return the decoded form of each of what `records` gave, in the same order: `source`, `image` and more.
 
         Must fail, at a broken record, with an error that names its source and the key that is broken.
         """

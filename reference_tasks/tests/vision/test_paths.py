@@ -1,7 +1,7 @@
 """Input files are found, or the message says what is missing."""
 
 import pytest
-from assay.reference_tasks.classification.inputs.paths import InputFilesError, file_sizes, find_files
+from assay.reference_tasks.vision.inputs.paths import InputFilesError, file_sizes, find_files
 
 
 @pytest.fixture
