@@ -38,6 +38,7 @@ def convolution(
     options: LayerOptions,
     name: str,
     *,
+    dilation: int = 1,
     activate: bool = True,
     ends_block: bool = False,
 ) -> Any:
@@ -50,6 +51,7 @@ def convolution(
         stride: Stride in both directions.
         options: What all layers share.
         name: Begins the names of the layers, which end in `_conv`, `_norm` and `_activation`.
+        dilation: Distance of the positions that a kernel larger than 1 looks at; only with a stride of 1.
         activate: Whether the activation follows.
         ends_block: Whether this ends a residual block: its scale starts at 0, and the activation comes after the sum.
 
@@ -60,6 +62,7 @@ def convolution(
         filters,
         kernel,
         strides=stride,
+        dilation_rate=dilation if kernel > 1 else 1,
         padding="same",
         use_bias=False,
         kernel_initializer="he_normal",
