@@ -1,85 +1,158 @@
-"""Train a reference task and print what came out: `python tools/train.py --task classification --model_dir runs/mine`.
+"""Train a reference task and show what came out: `python tools/train.py --task classification --model_dir runs/mine`.
 
-Further options go to `assay-train`, for example `--params_override=trainer.train_steps=100`.
+It ends with a table, and with a page of predictions, `predictions.html` in the model directory. Further options go to
+`assay-train`, for example `--params_override=trainer.train_steps=100`.
 """
 
 import argparse
+import dataclasses
 import difflib
+import importlib
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from assay.reference_tasks.run_page import Curve, Row, RunPage
 
 STARTED = time.monotonic()
 
-EXPERIMENTS = {"classification": "digits_classification"}
-"""The experiment that shows each reference task."""
-
-HEADINGS = {"accuracy": "validation accuracy", "top_5_accuracy": "validation top-5 accuracy"}
-"""What is printed of each task's evaluation; metrics that a task does not have are left out."""
-
+PAGE = "predictions.html"
 EXIT_USAGE = 2
 
 
-def last_scalars(folder: Path) -> tuple[int, dict[str, float]]:
-    """Return the last step of which a folder of TensorBoard event files tells, and the scalars of that step.
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """How a reference task is shown.
+
+    Attributes:
+        experiment: The experiment that is run.
+        about: What it is, in a sentence.
+        sections: The module whose `sections` shows what the model predicts.
+        metrics: What is told of the last evaluation, by the name of each metric; those that a run lacks are left out.
+        prefixes: Beginnings of names whose metrics are told too, each with what stands in the beginning's place.
+        share: Whether the metrics are shares, shown in percent.
+    """
+
+    experiment: str
+    about: str
+    sections: str
+    metrics: Mapping[str, str]
+    prefixes: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    share: bool = True
+
+
+TASKS = {
+    "classification": Shown(
+        experiment="digits_classification",
+        about="A narrow ResNet-10 on 1,797 real handwritten digits of 8x8 pixels.",
+        sections="assay.reference_tasks.run_page.classification",
+        metrics={"accuracy": "validation accuracy", "top_5_accuracy": "validation top-5 accuracy"},
+    ),
+}
+"""The reference tasks by name."""
+
+
+def results(shown: Shown, validation: Mapping[str, "Curve"]) -> "list[Row]":
+    """Return what the last evaluation found.
 
     Args:
-        folder: A directory that holds `events.out.tfevents.*` files.
-
-    Returns:
-        The step, -1 when there is none, and values by name.
+        shown: Says what is told.
+        validation: The curves of the evaluations, by name.
     """
-    import tensorflow as tf
+    from assay.reference_tasks.run_page import Row
 
-    last = -1
-    scalars: dict[str, float] = {}
-    files = sorted(str(path) for path in folder.glob("events.out.tfevents.*"))
-    for record in tf.data.TFRecordDataset(files) if files else ():
-        event = tf.compat.v1.Event.FromString(record.numpy())
-        for value in event.summary.value:
-            if value.metadata.plugin_data.plugin_name not in ("", "scalars") or event.step < last:
-                continue
-            if event.step > last:
-                last, scalars = event.step, {}
-            scalars[value.tag] = float(tf.make_ndarray(value.tensor))
-    return last, scalars
+    headings = {name: heading for name, heading in shown.metrics.items() if name in validation}
+    for prefix, heading in shown.prefixes.items():
+        headings |= {name: heading + name.removeprefix(prefix) for name in validation if name.startswith(prefix)}
+    step = max((curve.steps[-1] for curve in validation.values()), default=-1)
+    rows = [Row("trained until step", f"{step:,}")]
+    for name, heading in headings.items():
+        rows.append(Row(heading, f"{validation[name].last:{'.2%' if shown.share else '.3f'}}"))
+    return rows
 
 
-def table(rows: list[tuple[str, str]]) -> str:
+def charts(
+    shown: Shown, train: Mapping[str, "Curve"], validation: Mapping[str, "Curve"]
+) -> "dict[str, dict[str, Curve]]":
+    """Return the curves of each chart: the losses, each metric, the learning rate."""
+    wanted = {"loss": ("training_loss", "validation_loss")}
+    wanted |= {heading.removeprefix("validation "): (name, name) for name, heading in shown.metrics.items()}
+    wanted |= {"learning rate": ("learning_rate", "")}
+    found = {}
+    for title, (in_train, in_validation) in wanted.items():
+        curves = {"train": train.get(in_train), "validation": validation.get(in_validation)}
+        found[title] = {name: curve for name, curve in curves.items() if curve is not None}
+    return {title: curves for title, curves in found.items() if curves}
+
+
+def make_page(shown: Shown, model_dir: Path, rows: "list[Row]") -> "RunPage":
+    """Load the latest checkpoint of a run, let the model predict, and return the page.
+
+    Args:
+        shown: How the task is shown.
+        model_dir: The directory of the run.
+        rows: The table.
+    """
+    from assay.core import get_task, load_checkpoint, parse_configuration, set_mixed_precision_policy
+    from assay.core.actions.averaged_checkpoint import AVERAGED_SUBDIR
+    from assay.reference_tasks.run_page import RunPage, read_curves
+
+    params = parse_configuration(shown.experiment, [str(model_dir / "params.yaml")])
+    set_mixed_precision_policy(params.runtime.mixed_precision_dtype)
+    task = get_task(params.task)
+    model = task.build_model()
+    averaged = model_dir / AVERAGED_SUBDIR
+    load_checkpoint(str(averaged if averaged.exists() else model_dir), {"model": model})
+    train, validation = (read_curves(model_dir / part) for part in ("train", params.trainer.validation_summary_subdir))
+    return RunPage(
+        title=shown.experiment,
+        about=shown.about,
+        rows=rows,
+        charts=charts(shown, train, validation),
+        sections=importlib.import_module(shown.sections).sections(task, model),
+    )
+
+
+def table(rows: "list[Row]") -> str:
     """Return rows of a heading and a value as aligned lines."""
-    width = max(len(heading) for heading, _ in rows)
-    return "\n".join(f"  {heading:<{width}}  {value:>9}" for heading, value in rows)
+    width = max(len(row.heading) for row in rows)
+    return "\n".join(f"  {row.heading:<{width}}  {row.value:>9}" for row in rows)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Train, print the table, and return the exit code."""
+    """Train, show what came out, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--task", default="classification", help=f"one of: {', '.join(EXPERIMENTS)}")
+    parser.add_argument("--task", default="classification", help=f"one of: {', '.join(TASKS)}")
     parser.add_argument("--model_dir", type=Path, default=None, help="directory of the run; runs/TASK by default")
     options, rest = parser.parse_known_args(arguments)
-    if options.task not in EXPERIMENTS:
-        near = difflib.get_close_matches(options.task, EXPERIMENTS, n=1)
+    if options.task not in TASKS:
+        near = difflib.get_close_matches(options.task, TASKS, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         print(
-            f"There is no reference task {options.task!r}.{hint} Tasks: {', '.join(EXPERIMENTS)}. To run any "
-            "registered experiment, use assay-train.",
+            f"There is no reference task {options.task!r}.{hint} Tasks: {', '.join(TASKS)}. To run any registered "
+            "experiment, use assay-train.",
             file=sys.stderr,
         )
         return EXIT_USAGE
-    model_dir = options.model_dir or Path("runs") / options.task
+    shown, model_dir = TASKS[options.task], options.model_dir or Path("runs") / options.task
 
     from assay.core.cli import main as assay_train
 
-    experiment = EXPERIMENTS[options.task]
-    print(f"== {options.task}: experiment {experiment}, into {model_dir}", flush=True)
-    code = assay_train([f"--experiment={experiment}", "--mode=train_and_eval", f"--model_dir={model_dir}", *rest])
+    print(f"== {options.task}: experiment {shown.experiment}, into {model_dir}", flush=True)
+    code = assay_train([f"--experiment={shown.experiment}", "--mode=train_and_eval", f"--model_dir={model_dir}", *rest])
     if code:
         return code
-    step, scalars = last_scalars(model_dir / "validation")
-    rows = [("trained until step", f"{step}")]
-    rows += [(heading, f"{scalars[name]:.2%}") for name, heading in HEADINGS.items() if name in scalars]
-    rows += [("wall time", f"{time.monotonic() - STARTED:.0f} s"), ("CPU time", f"{time.process_time():.0f} s")]
+    from assay.reference_tasks.run_page import Row, read_curves, write_page
+
+    rows = results(shown, read_curves(model_dir / "validation"))
+    rows.append(Row("wall time", f"{time.monotonic() - STARTED:.0f} s"))
+    rows.append(Row("CPU time", f"{time.process_time():.0f} s"))
+    write_page(make_page(shown, model_dir, rows), model_dir / PAGE)
     print(table(rows))
+    print(f"\nPredictions and curves: {model_dir / PAGE}")
     return 0
 
 

@@ -3,7 +3,8 @@
 import importlib.util
 
 import pytest
-import tensorflow as tf
+from assay.core import registered_experiments
+from assay.reference_tasks.run_page import Curve
 
 
 @pytest.fixture(scope="module")
@@ -23,22 +24,34 @@ def test_unknown_task_is_refused_with_those_there_are(tool, capsys):
 
 
 def test_experiments_of_all_tasks_exist(tool):
-    from assay.core import registered_experiments
-
-    assert set(tool.EXPERIMENTS.values()) <= set(registered_experiments())
+    assert {shown.experiment for shown in tool.TASKS.values()} <= set(registered_experiments())
 
 
-def test_scalars_of_the_last_step_are_read(tool, tmp_path):
-    for step in (3, 7, 5):
-        with tf.summary.create_file_writer(str(tmp_path)).as_default(step=step):
-            tf.summary.scalar("accuracy", step / 10)
-            tf.summary.image("picture", tf.zeros([1, 2, 2, 1]))
+def test_table_has_the_metrics_that_there_are(tool):
+    shown = tool.Shown("", "", "", metrics={"mean": "the mean", "missing": "no row"}, prefixes={"of/": "of class "})
+    validation = {
+        "of/cat": Curve((2, 4), (0.0, 0.5)),
+        "mean": Curve((2, 4), (0.1, 0.98765)),
+        "other": Curve((4,), (1.0,)),
+    }
 
-    assert tool.last_scalars(tmp_path) == (7, {"accuracy": pytest.approx(0.7)})
+    assert [(row.heading, row.value) for row in tool.results(shown, validation)] == [
+        ("trained until step", "4"),
+        ("the mean", "98.77%"),
+        ("of class cat", "50.00%"),
+    ]
 
 
-def test_folder_without_events_has_no_scalars(tool, tmp_path):
-    assert tool.last_scalars(tmp_path) == (-1, {})
+def test_charts_join_training_and_validation(tool):
+    shown = tool.Shown("", "", "", metrics={"accuracy": "validation accuracy", "missing": "no chart"})
+    curve = Curve((1,), (0.5,))
+    train = {"training_loss": curve, "accuracy": curve, "learning_rate": curve, "other": curve}
+
+    assert tool.charts(shown, train, {"validation_loss": curve}) == {
+        "loss": {"train": curve, "validation": curve},
+        "accuracy": {"train": curve},
+        "learning rate": {"train": curve},
+    }
 
 
 @pytest.mark.slow
@@ -50,9 +63,13 @@ def test_run_ends_with_the_table(tool, tmp_path, capsys):
         ]
     )
     lines = capsys.readouterr().out.splitlines()
+    page = (tmp_path / "predictions.html").read_text(encoding="utf-8")
 
     assert code == 0
-    assert [line.rsplit("  ", 1)[0].strip() for line in lines[-5:]] == [
+    assert lines[-1] == f"Predictions and curves: {tmp_path / 'predictions.html'}"
+    assert "<h2>Most wrong</h2>" in page
+    assert page.count("<svg") == 4
+    assert [line.rsplit("  ", 1)[0].strip() for line in lines[-7:-2]] == [
         "trained until step",
         "validation accuracy",
         "validation top-5 accuracy",
