@@ -140,15 +140,3 @@ def test_flip_mirrors_half_of_the_images():
 
     assert all(np.array_equal(result, image) or np.array_equal(result, image[:, ::-1]) for result in flipped)
     assert 35 <= mirrored <= 65
-
-
-def test_normalize_divides_by_the_full_range():
-    image = picture(channels=3)
-    mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
-
-    np.testing.assert_allclose(
-        augmentation.normalize(tf.constant(image), mean=tuple(mean), std=tuple(std)),
-        (image.astype(np.float64) / 255 - mean) / std,
-        rtol=1e-5,
-        atol=1e-5,
-    )

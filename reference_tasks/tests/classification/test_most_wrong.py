@@ -6,8 +6,10 @@ import tensorflow as tf
 from assay.core import ConfigError, get_distribution_strategy, get_task, run_experiment
 from assay.core.config import parse_configuration
 from assay.reference_tasks.classification import ClassificationTask
-from assay.reference_tasks.classification.most_wrong import MostWrong, join, most_wrong_of
+from assay.reference_tasks.classification.most_wrong import most_wrong_of
 from assay.reference_tasks.classification.testing import digits_subject
+from assay.reference_tasks.vision.images.most_wrong import join
+from assay.reference_tasks.vision.images.normalization import displayed
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 
@@ -32,7 +34,7 @@ def test_images_with_the_least_likely_labels_are_picked(size, count, compiled):
     @tf.function(jit_compile=compiled)
     def pick(*tensors):
         worst = most_wrong_of(*tensors, count=count)
-        return worst.likelihoods, worst.images
+        return worst.scores, worst.images
 
     picked = pick(tf.constant(images), tf.constant(labels, tf.int32), tf.constant(probabilities))
 
@@ -60,7 +62,7 @@ def test_joining_parts_gives_what_one_batch_does(cuts):
 
     expected = oracle(images, labels, probabilities, 3)
 
-    np.testing.assert_array_equal(parts[0].likelihoods, expected[0])
+    np.testing.assert_array_equal(parts[0].scores, expected[0])
     np.testing.assert_array_equal(parts[0].images, expected[1])
 
 
@@ -69,7 +71,7 @@ def test_images_are_shown_as_they_were_before_normalisation():
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     normalised = tf.constant((pixels / 255 - mean) / std, tf.float32)
 
-    shown = MostWrong(tf.zeros([2]), normalised).displayed(mean=mean, std=std)
+    shown = displayed(normalised, mean=mean, std=std)
 
     assert np.abs(shown.numpy().astype(int) - pixels).max() <= 1
 

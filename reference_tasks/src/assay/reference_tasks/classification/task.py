@@ -10,8 +10,10 @@ from assay.losses import CrossEntropyLoss, SigmoidCrossEntropyLoss
 from assay.reference_tasks.classification.config import ClassificationConfig, ImageDataConfig
 from assay.reference_tasks.classification.inputs import make_dataset
 from assay.reference_tasks.classification.model import Classifier, build_classifier
-from assay.reference_tasks.classification.most_wrong import MostWrong, join, most_wrong_of
+from assay.reference_tasks.classification.most_wrong import most_wrong_of
 from assay.reference_tasks.vision.backbones import build_resnet
+from assay.reference_tasks.vision.images.most_wrong import MostWrong, join
+from assay.reference_tasks.vision.images.normalization import displayed
 
 LOGITS = "logits"
 PROBABILITIES = "probs"
@@ -116,8 +118,8 @@ class ClassificationTask(Task):
         if self.needs_step_logs:
             count, data = self.task_config.evaluation.most_wrong_images, self.task_config.validation_data
             worst = most_wrong_of(images, labels, outputs[PROBABILITIES], count=count)
-            logs[LIKELIHOODS] = worst.likelihoods
-            logs[IMAGES] = worst.displayed(mean=data.image_mean, std=data.image_std)
+            logs[LIKELIHOODS] = worst.scores
+            logs[IMAGES] = displayed(worst.images, mean=data.image_mean, std=data.image_std)
         return logs
 
     def aggregate_logs(self, state: MostWrong | None, step_logs: dict[str, Any]) -> MostWrong:

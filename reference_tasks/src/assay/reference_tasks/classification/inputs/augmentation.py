@@ -116,18 +116,6 @@ def random_affine(
     return tf.ensure_shape(moved[0], image.shape)
 
 
-def normalize(image: tf.Tensor, *, mean: Sequence[float], std: Sequence[float]) -> tf.Tensor:
-    """Return `(image - 255 * mean) / (255 * std)`.
-
-    Args:
-        image: float32 `[height, width, channels]` from 0 to 255.
-        mean: One number for each channel, as a share of 255.
-        std: Likewise.
-    """
-    full = 255.0
-    return (image - tf.constant(mean, tf.float32) * full) / (tf.constant(std, tf.float32) * full)
-
-
 def _resized(image: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
     resized = tf.image.resize(image, size, method=tf.image.ResizeMethod.BILINEAR)
     return tf.cast(tf.ensure_shape(resized, [*size, image.shape[-1]]), tf.float32)

@@ -6,6 +6,7 @@ import tensorflow as tf
 from assay.reference_tasks.classification.config import ImageDataConfig
 from assay.reference_tasks.classification.inputs import augmentation
 from assay.reference_tasks.classification.inputs.record import LABEL, LABEL_KEY
+from assay.reference_tasks.vision.images.normalization import normalize
 from assay.reference_tasks.vision.inputs.messages import require, sentence
 from assay.reference_tasks.vision.inputs.reader import IMAGE, SOURCE, Record
 
@@ -62,7 +63,7 @@ class Parser:
 
     def _normalized(self, image: tf.Tensor) -> tf.Tensor:
         params = self._params
-        return tf.cast(augmentation.normalize(image, mean=params.image_mean, std=params.image_std), params.dtype)
+        return tf.cast(normalize(image, mean=params.image_mean, std=params.image_std), params.dtype)
 
     def _checked_label(self, record: Record) -> tf.Tensor:
         label = record[LABEL]
