@@ -12,7 +12,6 @@ from assay.conformance.harness.tasks.persistence.exporting import Export as Expo
 from assay.conformance.harness.tasks.persistence.exporting import answers_in_new_process as answers_in_new_process
 from assay.conformance.harness.tasks.persistence.exporting import export as export
 from assay.conformance.harness.tasks.persistence.looping import TracedLoop as TracedLoop
-from assay.conformance.harness.tasks.persistence.new_process import run_in_new_process as run_in_new_process
 from assay.conformance.harness.tasks.persistence.poisoning import logged_loss as logged_loss
 from assay.conformance.harness.tasks.persistence.poisoning import poison_weights as poison_weights
 from assay.conformance.harness.tasks.persistence.poisoning import poisoned_batch as poisoned_batch

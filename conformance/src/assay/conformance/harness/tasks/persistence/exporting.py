@@ -9,13 +9,13 @@ from assay.conformance.context import Context
 from assay.conformance.harness.calls import calling, require
 from assay.conformance.harness.tasks.batches import training_batches, validation_batches
 from assay.conformance.harness.tasks.build import Build, build_task
-from assay.conformance.harness.tasks.persistence.folders import KeptFolder
-from assay.conformance.harness.tasks.persistence.new_process import run_in_new_process, warm_up
 from assay.conformance.harness.tasks.persistence.operations import host_operations
 from assay.conformance.harness.tasks.runs import train
 from assay.conformance.harness.values import as_numpy, nested_as_numpy
 from assay.conformance.model.errors import NotApplicable, SubjectError
 from assay.conformance.model.vocabulary import Mode
+from assay.conformance.processes.folders import KeptFolder
+from assay.conformance.processes.new_process import run_in_new_process, warm_up
 
 _STEPS = 2
 _UNTRACKED = "untracked"

@@ -15,10 +15,7 @@ import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness.flavour import set_random_seed
 from assay.conformance.harness.tasks.build import Build, build_task
-from assay.conformance.harness.tasks.persistence.carrying import Parcel, pack, unpack
 from assay.conformance.harness.tasks.persistence.checkpoints import GLOBAL_STEP, ITERATOR, checkpoint_of, read, write
-from assay.conformance.harness.tasks.persistence.folders import KeptFolder
-from assay.conformance.harness.tasks.persistence.new_process import run_in_new_process, warm_up
 from assay.conformance.harness.tasks.persistence.pipelines import (
     digest_of,
     next_batch,
@@ -32,6 +29,9 @@ from assay.conformance.harness.tasks.snapshots import Snapshot, snapshot
 from assay.conformance.harness.tasks.steps import Stepper
 from assay.conformance.harness.values import nested_as_numpy
 from assay.conformance.model.vocabulary import Mode
+from assay.conformance.processes.carrying import Parcel, pack, unpack
+from assay.conformance.processes.folders import KeptFolder
+from assay.conformance.processes.new_process import run_in_new_process, warm_up
 
 STEPS = 4
 SAVED_AT = 2

@@ -8,11 +8,11 @@ import threading
 import numpy as np
 import pytest
 from assay.conformance.context import Context
-from assay.conformance.harness.tasks.persistence import run_in_new_process
-from assay.conformance.harness.tasks.persistence.carrying import pack, unpack
 from assay.conformance.importing import load_subjects
 from assay.conformance.messages import subject_error_finding
 from assay.conformance.model import Kind, Mode, NotApplicable, NotRun, Subject, SubjectError, Target, Violation
+from assay.conformance.processes import run_in_new_process
+from assay.conformance.processes.carrying import pack, unpack
 from assay.conformance.session import Session
 from assay.conformance.specimens import SOUND_TASK, SoundTask
 from conformance_builders import make_rule

@@ -3,7 +3,8 @@
 A new process costs seconds, nearly all of them for importing TensorFlow. The nursery pays them once. What it forks has
 seen neither the subject nor the parent's memory: no variable, no counter of layer names, no random state, no devices.
 
-Where processes cannot be forked safely, each piece of work gets an interpreter of its own.
+It listens on a Unix socket. Whoever connects sends the path of a piece of work and is told, when its process has ended,
+with which exit code; several may be at work at a time. Closing the connection ends that process.
 """
 
 from __future__ import annotations
@@ -13,20 +14,25 @@ import importlib
 import json
 import os
 import pickle
-import subprocess
+import select
+import signal
+import socket
 import sys
+import threading
 import traceback
 from pathlib import Path
 from typing import Any
 
 from assay.conformance.model.errors import NotApplicable, NotRun, SubjectError, Violation
 
-_STDOUT = 1
-_CAN_FORK = sys.platform == "linux"
-_IMPORTED = ("numpy", "tensorflow", "assay.conformance.harness")
-READY = "ready"
+_STDIN, _STDOUT = 0, 1
+_IMPORTED = ("numpy", "tensorflow", "assay.conformance.harness.tasks", "assay.conformance.checking")
+_LONGEST_PATH = 4096
 ANSWER = ".answer"
 """What is added to the path of a piece of work for the path of its answer."""
+
+served_by = ""
+"""The address of the nursery that forked this process; empty in any other process."""
 
 
 def command(main: str, *arguments: str) -> list[str]:
@@ -36,14 +42,20 @@ def command(main: str, *arguments: str) -> list[str]:
 
 
 def main() -> None:
-    """Serve pieces of work: a line with a path in, a line with the exit code of its process out."""
-    replies = os.fdopen(os.dup(_STDOUT), "w", encoding="utf-8", buffering=1)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)  # what the work prints must not be taken for a reply
-    if _CAN_FORK:
-        _import_all()
-    print(READY, file=replies)
-    for line in sys.stdin:
-        print(_run(line.strip()), file=replies)
+    """Serve pieces of work until standard input ends: its last arguments are a listening socket and its address."""
+    global served_by
+    listener, served_by = socket.socket(fileno=int(sys.argv[-2])), sys.argv[-1]
+    os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)  # what the work prints is for nobody
+    _import_all()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those who attend to a piece of work are not waited for
+    while _STDIN not in (ready := select.select([_STDIN, listener], [], [])[0]):
+        if listener in ready:
+            connection, _ = listener.accept()
+            if os.fork() == 0:
+                listener.close()
+                _attend(connection)
+            connection.close()
+    os.killpg(0, signal.SIGKILL)  # the parent has left; nobody waits for what is still at work
 
 
 def work() -> None:
@@ -59,14 +71,26 @@ def _import_all() -> None:
     tf.keras.Model  # noqa: B018 - `tf.keras` is imported when it is first asked for
 
 
-def _run(path: str) -> int:
-    """Do a piece of work in a new process, and return its exit code: negative when a signal ended it."""
-    if not _CAN_FORK:
-        return subprocess.run(command("work", path), check=False).returncode
-    child = os.fork()
-    if child == 0:
-        _do(path)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+def _attend(connection: socket.socket) -> None:
+    """Have a piece of work done in a new process, and send its exit code: negative when a signal ended it."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    path = connection.recv(_LONGEST_PATH).decode()
+    if path:
+        child = os.fork()
+        if child == 0:
+            connection.close()
+            _do(path)
+        threading.Thread(target=_end_when_closed, args=(connection, child), daemon=True).start()
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        with contextlib.suppress(OSError):
+            connection.sendall(f"{code}\n".encode())
+    os._exit(0)
+
+
+def _end_when_closed(connection: socket.socket, process: int) -> None:
+    with contextlib.suppress(OSError):
+        connection.recv(1)  # nothing more is sent: it returns when the other side closes
+        os.kill(process, signal.SIGKILL)
 
 
 def _do(path: str) -> None:
