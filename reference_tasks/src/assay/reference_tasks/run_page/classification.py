@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from assay.reference_tasks.run_page.elements import Element, element
 from assay.reference_tasks.run_page.page import Section
-from assay.reference_tasks.run_page.pictures import displayed, picture
+from assay.reference_tasks.run_page.pictures import picture
+from assay.reference_tasks.vision.images.normalization import displayed
 
 _WORST, _FIRST = 12, 24
 _MOST_CLASSES = 40  # a larger confusion matrix is no longer read
@@ -47,7 +48,7 @@ def _evaluated(task: Any, model: Any) -> tuple[np.ndarray, np.ndarray, np.ndarra
     found = []
     for images, labels in task.build_inputs(data):
         shown = displayed(images, mean=data.image_mean, std=data.image_std)
-        found.append((shown, labels.numpy(), task.inference_step(images, model)["probs"].numpy()))
+        found.append((shown.numpy(), labels.numpy(), task.inference_step(images, model)["probs"].numpy()))
     images, labels, probabilities = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return images, labels, probabilities
 

@@ -2,8 +2,6 @@
 
 import base64
 import colorsys
-from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -26,22 +24,6 @@ def colour_of(class_id: int) -> tuple[int, int, int]:
 def hex_colour_of(class_id: int) -> str:
     """Return the colour of a class as HTML has it: `#f20c0c`."""
     return f"#{bytes(colour_of(class_id)).hex()}"
-
-
-def displayed(images: Any, *, mean: Iterable[float], std: Iterable[float]) -> np.ndarray:
-    """Undo the normalisation of images.
-
-    Args:
-        images: `[..., height, width, channels]`.
-        mean: Mean of each channel that was subtracted, as a share of the full range.
-        std: Standard deviation of each channel that was divided by, likewise.
-
-    Returns:
-        uint8 of the same shape.
-    """
-    normalised = np.asarray(tf.cast(images, tf.float32))
-    shares = normalised * np.array(list(std), np.float32) + np.array(list(mean), np.float32)
-    return np.rint(np.clip(shares, 0, 1) * 255).astype(np.uint8)
 
 
 def picture(image: np.ndarray, *, alt: str) -> Element:
