@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 from assay.reference_tasks.classification.inputs.record import LABEL
-from assay.reference_tasks.vision.inputs.decoding import Part, decode_image, decode_records, explain_image, no_image
-from assay.reference_tasks.vision.inputs.messages import sentence
+from assay.reference_tasks.vision.inputs.decoding import decode_records
 from assay.reference_tasks.vision.inputs.paths import InputFilesError, split_path
-from assay.reference_tasks.vision.inputs.reader import IMAGE, SOURCE, WHOLE, Record, Shard
+from assay.reference_tasks.vision.inputs.pixel_codecs import ImageCodec, file_part
+from assay.reference_tasks.vision.inputs.reader import IMAGE, SOURCE, WHOLE, Shard
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
 
@@ -62,16 +62,8 @@ class ImageFolderReader:
 
     def decode(self, records: tf.data.Dataset) -> tf.data.Dataset:
         """Read and decode files; see `Reader.decode`."""
-
-        def decode(record: Record) -> Record:
-            return {**record, IMAGE: decode_image(tf.io.read_file(record[SOURCE]), self._channels)}
-
-        def explain(record: Record) -> tf.Tensor:
-            what = sentence(record[SOURCE], ": the file")
-            return explain_image(tf.io.read_file(record[SOURCE]), what, self._channels)
-
-        otherwise = {SOURCE: "", IMAGE: no_image(self._channels), LABEL: tf.constant(0, tf.int64)}
-        return decode_records(records, Part(decode, otherwise, explain))
+        keep = {SOURCE: "", LABEL: tf.constant(0, tf.int64)}
+        return decode_records(records, file_part(IMAGE, SOURCE, ImageCodec(self._channels), keep=keep))
 
 
 def _class_folders(root: str) -> list[str]:

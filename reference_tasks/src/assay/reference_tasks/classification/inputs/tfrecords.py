@@ -6,7 +6,8 @@ from typing import Any
 import tensorflow as tf
 from assay.reference_tasks.classification.inputs.record import LABEL, LABEL_KEY, NO_LABEL
 from assay.reference_tasks.vision.inputs import tfrecords
-from assay.reference_tasks.vision.inputs.examples import ENCODED_KEY, ImageFeature
+from assay.reference_tasks.vision.inputs.examples import ENCODED_KEY, EncodedFeature
+from assay.reference_tasks.vision.inputs.pixel_codecs import ImageCodec
 from assay.reference_tasks.vision.inputs.reader import IMAGE, SOURCE, Record
 
 
@@ -18,7 +19,7 @@ class LabelledImageDecoder:
     """
 
     def __init__(self, channels: int) -> None:
-        self.images = {IMAGE: ImageFeature(ENCODED_KEY, channels)}
+        self.images = {IMAGE: EncodedFeature(ENCODED_KEY, ImageCodec(channels))}
         self.features = {LABEL_KEY: tf.io.FixedLenFeature([], tf.int64, NO_LABEL)}
 
     def finish(self, record: Record) -> Record:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable
 
 import tensorflow as tf
-from assay.reference_tasks.vision.inputs.messages import require, sentence
+from assay.reference_tasks.vision.inputs.messages import require
 from assay.reference_tasks.vision.inputs.reader import Record
 
 _GROUP_SIZE = 64  # records; a group costs some 3 ms of its own (TensorFlow 2.21), decoding a photo 5 ms
@@ -24,25 +24,6 @@ class Part:
     decode: Callable[[Record], Record]
     otherwise: Record
     explain: Callable[[Record], tf.Tensor]
-
-
-def decode_image(encoded: tf.Tensor, channels: int) -> tf.Tensor:
-    """Decode a JPEG, PNG, GIF or BMP image; of an animated GIF the first frame.
-
-    Args:
-        encoded: String scalar.
-        channels: Channels of the result; an image that has others is converted where its format allows.
-
-    Returns:
-        uint8 `[height, width, channels]`.
-    """
-    image = tf.io.decode_image(encoded, channels=channels, expand_animations=False)
-    return tf.ensure_shape(image, [None, None, channels])
-
-
-def no_image(channels: int) -> tf.Tensor:
-    """Return an image without pixels: uint8 `[0, 0, channels]`."""
-    return tf.zeros([0, 0, channels], tf.uint8)
 
 
 def decode_records(records: tf.data.Dataset, *parts: Part) -> tf.data.Dataset:
@@ -70,22 +51,6 @@ def decode_records(records: tf.data.Dataset, *parts: Part) -> tf.data.Dataset:
 
     return records.batch(_GROUP_SIZE).interleave(
         decode_group, cycle_length=_PARALLEL_GROUPS, block_length=_GROUP_SIZE, num_parallel_calls=tf.data.AUTOTUNE
-    )
-
-
-def explain_image(encoded: tf.Tensor, what: tf.Tensor, channels: int) -> tf.Tensor:
-    """Say that an image cannot be decoded.
-
-    Args:
-        encoded: String scalar.
-        what: String scalar that names the image.
-        channels: Channels that it should have had.
-    """
-    return sentence(
-        what,
-        f" cannot be decoded as a JPEG, PNG, GIF or BMP image with {channels} channel{'s' * (channels > 1)}. It has ",
-        tf.strings.length(encoded),
-        " bytes, and is likely damaged, cut off, or of another format.",
     )
 
 
