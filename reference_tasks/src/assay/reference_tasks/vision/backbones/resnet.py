@@ -31,7 +31,7 @@ LARGEST_SMALL_SIDE = 64
 
 def build_resnet(
     model_id: int,
-    input_size: Sequence[int],
+    input_size: Sequence[int | None],
     *,
     filters: int = 64,
     stem: str = "auto",

@@ -1,0 +1,55 @@
+"""Maps of several levels made one: the low-level features of DeepLabV3+, and a pyramid added up."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+from assay.reference_tasks.vision.layers import LayerOptions, convolution
+from assay.reference_tasks.vision.resizing import ResizeLike
+
+
+def join_low_level(high: Any, low: Any, *, low_filters: int, options: LayerOptions) -> Any:
+    """Bring a coarse map to the size of a fine one and join the two, the fine one with few channels.
+
+    Args:
+        high: The decoder's map, a Keras tensor `[batch, h, w, channels]`.
+        low: The backbone's map, a Keras tensor `[batch, height, width, low_channels]`.
+        low_filters: Channels that `low` is reduced to, so that it does not outweigh the other.
+        options: What all layers share.
+
+    Returns:
+        Keras tensor `[batch, height, width, channels + low_filters]`.
+
+    References:
+        Chen et al., "Encoder-Decoder with Atrous Separable Convolution for Semantic Image Segmentation", 2018.
+    """
+    low = convolution(low, low_filters, 1, 1, options, "low_level")
+    return tf.keras.layers.Concatenate(name="joined")([ResizeLike(name="high_level_resize")([high, low]), low])
+
+
+def add_up_pyramid(pyramid: Mapping[str, Any], *, filters: int, options: LayerOptions) -> Any:
+    """Bring all levels of a pyramid to the finest one, and add them up.
+
+    A level passes through a 3x3 convolution for each step between it and the finest level (one for the finest level
+    itself), and is made twice as large after each.
+
+    Args:
+        pyramid: Maps by level, Keras tensors `[batch, height, width, channels]`.
+        filters: Channels of the convolutions.
+        options: What all layers share.
+
+    Returns:
+        Keras tensor `[batch, height of the finest level, width, filters]`.
+
+    References:
+        Kirillov, Girshick, He, Dollar, "Panoptic Feature Pyramid Networks", 2019, section 3.
+    """
+    levels = sorted(pyramid, key=int)
+    parts = [convolution(pyramid[levels[0]], filters, 3, 1, options, f"level{levels[0]}")]
+    for index, level in enumerate(levels[1:], start=1):
+        x = pyramid[level]
+        for finer in reversed(levels[:index]):
+            x = convolution(x, filters, 3, 1, options, f"level{level}_to{finer}")
+            x = ResizeLike(name=f"level{level}_to{finer}_resize")([x, pyramid[finer]])
+        parts.append(x)
+    return tf.keras.layers.Add(name="added_up")(parts) if len(parts) > 1 else parts[0]
