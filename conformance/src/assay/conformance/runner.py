@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator
 
+from assay.conformance.bundles.calling_programs import call_programs
 from assay.conformance.context import Context
 from assay.conformance.messages import replay_line, subject_error_finding
 from assay.conformance.model.errors import NotApplicable, NotRun, OutOfTime, SubjectError, Violation
@@ -128,8 +130,11 @@ def run_rule(
     try:
         if target not in rule.targets:
             raise NotApplicable(f"The rule does not speak about the target {target}.")
-        with time_limit(timeout):
-            evidence = carry_out(entry, Context(rule_id=rule.id, session=session, target=target, mode=mode))
+        ctx = Context(rule_id=rule.id, session=session, target=target, mode=mode)
+        with time_limit(timeout), session.recording(rule.id) if mode is Mode.XLA else contextlib.nullcontext():
+            evidence = carry_out(entry, ctx)
+            if session.recorder is not None and mode is Mode.XLA and entry.programs is not None:
+                call_programs(entry, ctx)
     except Violation as violation:
         outcome, evidence = Outcome.FAIL, violation.evidence or evidence
         finding = Finding(rule.requirement, violation.observed, violation.cause, violation.fix)

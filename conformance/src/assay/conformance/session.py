@@ -6,9 +6,11 @@ step is not run again by each rule.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from assay.conformance.bundles.recording import Recorder
 from assay.conformance.model.errors import NotApplicable, NotRun, OutOfTime, SubjectError, Violation
 from assay.conformance.model.subject import Subject
 from assay.conformance.targets.tpu.topologies import DEFAULT_TOPOLOGY, Topology
@@ -24,6 +26,7 @@ class Session:
       seed: The seed that every build and every run starts from.
       max_examples: How many cases a property search looks at; each rule's own number when None.
       topology: The TPU to compile for where there is none.
+      recorder: Keeps the calls of compiled functions, by rule, when they are to be replayed elsewhere.
 
     Attributes:
       notes: What was inferred about the subject, as sentences for the report, each once and in order.
@@ -36,12 +39,14 @@ class Session:
         seed: int = 0,
         max_examples: int | None = None,
         topology: Topology = DEFAULT_TOPOLOGY,
+        recorder: Recorder | None = None,
     ) -> None:
         self.subject = subject
         self.seed = seed
         self.max_examples = max_examples
         self.topology = topology
         self.notes: list[str] = []
+        self.recorder = recorder
         self._kept: dict[Hashable, Any] = {}
         self._raised: dict[Hashable, BaseException] = {}
         self._reported: dict[int, str] = {}
@@ -53,6 +58,16 @@ class Session:
           key: Says what the value depends on, completely: two keys are equal only when their values are exchangeable.
           make: Makes the value. It must leave nothing behind that another key could see.
         """
+        if self.recorder is None:
+            return self._share(key, make)
+        with self.recorder.shared(key):
+            return self._share(key, make)
+
+    def recording(self, rule: str) -> contextlib.AbstractContextManager[None]:
+        """Return the block in which a rule is checked: what it calls is recorded where there is a recorder."""
+        return contextlib.nullcontext() if self.recorder is None else self.recorder.rule(rule)
+
+    def _share(self, key: Hashable, make: Callable[[], Any]) -> Any:
         if key in self._raised:
             raise self._raised[key]
         if key not in self._kept:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from assay.conformance.bundles.recording import active_recorder
+from assay.conformance.bundles.watching import watched
 from assay.conformance.harness.places import Place, frames_in, own_place
 from assay.conformance.harness.replacements import replacement_for
 from assay.conformance.model.errors import SubjectError, Violation
@@ -35,14 +37,16 @@ class Refusal:
     place: Place | None
 
 
-def compiled(function: Callable[..., Any], target: Target) -> Callable[..., Any]:
+def compiled(function: Callable[..., Any], target: Target, *, name: str = "a function") -> Callable[..., Any]:
     """Return a function that runs compiled for a target: the one place where the suite reaches a compiler.
 
-    On CPU and GPU it is XLA, through `jit_compile=True`; it compiles once for each signature, at the first call.
+    On CPU and GPU it is XLA, through `jit_compile=True`; it compiles once for each signature, at the first call. While
+    a check is recorded, its calls are.
 
     Args:
       function: Takes and returns nested tensors.
       target: What to compile for.
+      name: What a recording calls it.
 
     Raises:
       ValueError: If the suite has no compiler for the target.
@@ -51,7 +55,19 @@ def compiled(function: Callable[..., Any], target: Target) -> Callable[..., Any]
 
     if target not in (Target.CPU, Target.GPU):
         raise ValueError(f"There is no compiler for the target {target}; expected {Target.CPU} or {Target.GPU}.")
-    return tf.function(function, jit_compile=True)
+    return recorded(tf.function(function, jit_compile=True), function, name=name)
+
+
+def recorded(traced: Callable[..., Any], function: Callable[..., Any], *, name: str) -> Callable[..., Any]:
+    """Return a traced function that is recorded, while the check of a rule is.
+
+    Args:
+      traced: A `tf.function`.
+      function: What it was made of; compiled in its stead where the recording is taken elsewhere.
+      name: What the recording calls it.
+    """
+    recorder = active_recorder()
+    return traced if recorder is None else watched(traced, function, recorder, name)
 
 
 def refusal_of(error: SubjectError) -> Refusal | None:

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness.calls import calling
+from assay.conformance.harness.compiling import recorded
 from assay.conformance.harness.losses.component import LossComponent, as_tensors, to_float64
 from assay.conformance.harness.samples import Batch
 from assay.conformance.harness.strategies import placement, strategy_for
 from assay.conformance.model.errors import NotApplicable
 from assay.conformance.model.vocabulary import Mode
+
+_NAMES = {"value": "the loss", "gradient": "the loss with its gradients"}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -81,8 +84,10 @@ def _call(
     key = (what, mode, weights is not None)
     if key not in loss.compiled:
         function = make()
-        if mode is not Mode.EAGER:
-            function = tf.function(function, jit_compile=True if mode is Mode.XLA else None)
+        if mode is Mode.XLA:
+            function = recorded(tf.function(function, jit_compile=True), function, name=_NAMES[what])
+        elif mode is not Mode.EAGER:
+            function = tf.function(function)
         loss.compiled[key] = function
     weighted = "" if weights is None else f", weights {list(np.shape(weights))}"
     arguments = (y_true, y_pred) if weights is None else (y_true, y_pred, tf.constant(weights, tf.float32))

@@ -7,6 +7,7 @@ from typing import Any
 
 from assay.conformance.context import Context
 from assay.conformance.harness.calls import calling
+from assay.conformance.harness.compiling import recorded
 from assay.conformance.harness.metrics.component import Metric, Numbers, numbers, placed, tensors, update
 from assay.conformance.harness.samples import Batch
 from assay.conformance.model.errors import NotApplicable
@@ -62,15 +63,24 @@ def run_in(
         array.dtype.kind in "SUO" for one in batches for array in (*one.truth, *one.predictions)
     ):
         raise NotApplicable("The batch holds strings, which XLA cannot be given.")
-    compiled = True if mode is Mode.XLA else None
 
     def step(*sides: Any) -> None:
         metric.update(*sides)
 
-    function = step if mode is Mode.EAGER else tf.function(step, jit_compile=compiled)
+    function: Callable[..., Any] = step
+    if mode is Mode.XLA:
+        function = recorded(tf.function(step, jit_compile=True), step, name="update_state")
+    elif mode is not Mode.EAGER:
+        function = tf.function(step)
     read = metric.metric.result
     if mode is not Mode.EAGER:
-        read = tf.function(lambda: tf.nest.map_structure(tf.convert_to_tensor, metric.metric.result()))
+
+        def result() -> Any:
+            return tf.nest.map_structure(tf.convert_to_tensor, metric.metric.result())
+
+        read = tf.function(result)
+        if mode is Mode.XLA:
+            read = recorded(read, result, name="result")
     found = []
     for index, batch in enumerate(batches):
         weight = None if weights is None else weights[index]

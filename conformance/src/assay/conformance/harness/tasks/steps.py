@@ -83,7 +83,7 @@ class Stepper:
             return strategy.run(self._step, args=(batch,)) if mode is Mode.REPLICAS else self._step(batch)
 
         if mode is Mode.XLA:
-            return compiled(traced, self._build.target)
+            return compiled(traced, self._build.target, name=self._name)
         return tf.function(traced, reduce_retracing=self._any_length)
 
 
