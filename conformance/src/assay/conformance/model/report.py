@@ -27,6 +27,7 @@ class Report:
       expired: Expectations past their last day.
       notes: What was inferred about the subjects, as sentences, by the subject's name.
       seconds: How long it took.
+      replays: Which replays of the subjects' calls on other devices the results hold, as plain JSON values.
     """
 
     results: tuple[Result, ...]
@@ -36,6 +37,7 @@ class Report:
     expired: tuple[Expectation, ...] = ()
     notes: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     seconds: float = 0.0
+    replays: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -68,5 +70,6 @@ class Report:
             "seconds": round(self.seconds, 3),
             "environment": dict(self.environment),
             "notes": {subject: list(sentences) for subject, sentences in self.notes.items()},
+            "replays": [dict(replay) for replay in self.replays],
             "results": [result.to_dict() for result in self.results],
         }

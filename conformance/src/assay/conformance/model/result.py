@@ -56,6 +56,7 @@ class Result:
       seconds: How long the check took; work shared between rules counts for the rule that came first.
       finding: The parts of the failure message, when it is one.
       reason: Why an expectation says that it fails, or an empty string.
+      device: The device that a replay of the check's calls ran on; an empty string when nothing was replayed.
     """
 
     subject: str
@@ -73,6 +74,12 @@ class Result:
     seconds: float = 0.0
     finding: Finding | None = None
     reason: str = ""
+    device: str = ""
+
+    @property
+    def rests_on(self) -> str:
+        """The evidence in words, with the name of the device where it was replayed there."""
+        return f"{self.evidence.value} on {self.device}" if self.device else self.evidence.value
 
     def to_dict(self) -> dict[str, Any]:
         """The result as plain JSON values."""

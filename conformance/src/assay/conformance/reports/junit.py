@@ -61,6 +61,9 @@ def _add_case(suite: ET.Element, result: Result, *, strict: bool) -> None:
         name=f"{result.rule} {result.slug} [{result.target}, {result.mode}]",
         time=f"{result.seconds:.3f}",
     )
+    if result.device:
+        properties = ET.SubElement(case, "properties")
+        ET.SubElement(properties, "property", name="device", value=_clean(result.device))
     message = _clean(result.reason or _headline(result))
     advice = result.level is Level.SHOULD and result.outcome is Outcome.FAIL and not strict
     if advice:

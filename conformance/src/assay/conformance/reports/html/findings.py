@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from assay.conformance.model.expectations import Expectation
-from assay.conformance.model.result import Finding
+from assay.conformance.model.result import Finding, Result
 from assay.conformance.model.vocabulary import Level, Outcome
 from assay.conformance.reports.html.contents import Account, Contents
 from assay.conformance.reports.html.markup import EMPTY, Html, element, name, prose, text, together
@@ -84,7 +84,7 @@ def _article(account: Account, contents: Contents) -> Html:
     rule = element("a", name(result.rule), href=f"#{contents.rules[result.rule].anchor}")
     subject = element("a", name(account.subject.title), href=f"#{account.subject.anchor}")
     heading = element("h3", rule, text(" "), name(result.slug), text(" on "), subject)
-    evidence = dict.fromkeys(EVIDENCE[one.evidence].word for one in account.results)
+    evidence = dict.fromkeys(_rests_on(one) for one in account.results)
     tags = [
         badge(result.outcome),
         element("span", text(result.level.value), class_="tag"),
@@ -100,6 +100,11 @@ def _article(account: Account, contents: Contents) -> Html:
         id=account.anchor,
         class_=result.outcome.value,
     )
+
+
+def _rests_on(result: Result) -> str:
+    word = EVIDENCE[result.evidence].word
+    return f"{word} on {result.device}" if result.device else word
 
 
 def _expired(expectation: Expectation) -> Html:

@@ -131,7 +131,7 @@ def _cell(result: Result | None, contents: Contents) -> Html:
     if result is None:
         return element("td", text("·"), class_="nothing", aria_label="no result")
     outcome, evidence = OUTCOMES[result.outcome], EVIDENCE[result.evidence]
-    label = f"{outcome.word}, {evidence.word}"
+    label = f"{outcome.word}, {evidence.word}" + (f" on {result.device}" if result.device else "")
     mark = element("i", text(evidence.sign)) if evidence.sign else EMPTY
     shown = together([text(f"{outcome.sign} {outcome.word}"), mark], " ")
     style = result.outcome.value + (" should" if result.level is Level.SHOULD else "")

@@ -10,7 +10,7 @@ from pathlib import Path
 from assay.conformance.model.report import Report
 from assay.conformance.model.vocabulary import Level, Outcome
 from assay.conformance.reports.files import write_whole
-from assay.conformance.reports.html import findings, matrix, overview, reasons, reference
+from assay.conformance.reports.html import findings, matrix, overview, reasons, reference, replays
 from assay.conformance.reports.html.contents import Contents, arrange
 from assay.conformance.reports.html.markup import Html, element, text, together
 
@@ -40,6 +40,7 @@ def as_html(report: Report) -> str:
         ("expected", "Expected failures", reasons.expected(contents)),
         ("not-run", "Not run", reasons.not_run(contents)),
         ("not-applicable", "Not applicable", reasons.lifted(contents)),
+        ("replays", "Replays", replays.replays(contents)),
         ("environment", "Environment", reference.environment(contents)),
         ("rules", "Rules", reference.rules(contents)),
     ]
