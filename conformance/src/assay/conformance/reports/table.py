@@ -199,7 +199,7 @@ def _cell(result: Result | None) -> Text:
 
 
 def _replayed(replay: Mapping[str, Any]) -> str:
-    """What a replay adds: `Replayed on NVIDIA H200 (float32): 19 calls; 4 rules executed there, 0 of them failed.`"""
+    """What a replay adds: `Replayed on NVIDIA H200 (float32): 19 calls; 4 rules executed there, 0 failed.`."""
     executed, failed = len(replay["executed"]), len(replay["failed"])
     words = f"{executed + failed} {'rule' if executed + failed == 1 else 'rules'} executed there, {failed} failed"
     return f"Replayed on {replay['device']} ({replay['how']}): {replay['calls']} calls; {words}."
