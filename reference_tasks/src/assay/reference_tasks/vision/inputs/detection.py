@@ -156,4 +156,4 @@ def _first(values: tf.Tensor) -> tf.Tensor:
 
 
 def _element(values: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
-    return tf.strings.as_string(tf.concat([values, [0.0]], 0)[number])
+    return tf.strings.as_string(tf.concat([values, [0.0]], 0)[number], shortest=True)

@@ -37,6 +37,22 @@ def split_path(input_path: str | Sequence[str]) -> list[str]:
     return [_resolved(path) for path in paths]
 
 
+def one_path(input_path: str | Sequence[str], option: str) -> str:
+    """Return the path of a file or folder that can only be one; `package://` is resolved.
+
+    Args:
+        input_path: The path.
+        option: Names it in errors.
+
+    Raises:
+        InputFilesError: There is none, or there are several.
+    """
+    paths = split_path(input_path) if input_path else []
+    if len(paths) != 1:
+        raise InputFilesError(f"{option} must be one path; received {paths or 'none'}.")
+    return paths[0]
+
+
 def find_files(input_path: str | Sequence[str]) -> list[str]:
     """Return all files that paths and globs name, sorted, each once.
 

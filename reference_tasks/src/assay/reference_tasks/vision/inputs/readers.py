@@ -1,7 +1,11 @@
 """Makes the reader that a configuration names."""
 
+import logging
 from collections.abc import Sequence
+from typing import Any
 
+from assay.reference_tasks.vision.inputs.annotated_images import AnnotatedImageReader
+from assay.reference_tasks.vision.inputs.coco_files import load_coco
 from assay.reference_tasks.vision.inputs.config import (
     DetectionInputConfig,
     SegmentationInputConfig,
@@ -9,9 +13,14 @@ from assay.reference_tasks.vision.inputs.config import (
 )
 from assay.reference_tasks.vision.inputs.detection import DetectionDecoder
 from assay.reference_tasks.vision.inputs.examples import ExampleDecoder
+from assay.reference_tasks.vision.inputs.image_pairs import ImagePairReader, load_image_folder
+from assay.reference_tasks.vision.inputs.paths import one_path, split_path
 from assay.reference_tasks.vision.inputs.reader import Reader
 from assay.reference_tasks.vision.inputs.segmentation import SegmentationDecoder
 from assay.reference_tasks.vision.inputs.tfrecords import TFRecordReader
+from assay.reference_tasks.vision.inputs.voc_folders import find_voc_pairs, load_voc_boxes
+
+logger = logging.getLogger(__name__)
 
 Paths = str | Sequence[str]
 
@@ -29,9 +38,20 @@ def make_segmentation_reader(
     Raises:
         InputFilesError: There is nothing to read.
     """
-    return _tfrecord_reader(
-        params, input_path, SegmentationDecoder(num_classes=num_classes, ignore_label=params.ignore_label)
-    )
+    checks: dict[str, Any] = {"num_classes": num_classes, "ignore_label": params.ignore_label}
+    if params.reader == "voc":
+        pairs = [pair for root in split_path(input_path) for pair in find_voc_pairs(root, split=params.split)]
+        return ImagePairReader(pairs, **checks)
+    if params.reader == "folder":
+        return load_image_folder(
+            one_path(input_path, "`input_path`"),
+            params.label_map_folder,
+            label_file=params.label_file,
+            image_suffix=params.image_suffix,
+            label_map_suffix=params.label_map_suffix,
+            **checks,
+        )
+    return _tfrecord_reader(params, input_path, SegmentationDecoder(**checks))
 
 
 def make_detection_reader(params: DetectionInputConfig, input_path: Paths, *, num_classes: int | None = None) -> Reader:
@@ -45,8 +65,22 @@ def make_detection_reader(params: DetectionInputConfig, input_path: Paths, *, nu
     Raises:
         InputFilesError: There is nothing to read.
     """
-    decoder = DetectionDecoder(num_classes=num_classes, include_mask=params.include_mask)
-    return _tfrecord_reader(params, input_path, decoder)
+    if params.reader == "tfrecord":
+        decoder = DetectionDecoder(num_classes=num_classes, include_mask=params.include_mask)
+        return _tfrecord_reader(params, input_path, decoder)
+    path = one_path(input_path, "`input_path`")
+    if params.reader == "voc":
+        images = load_voc_boxes(path, split=params.split, label_file=params.label_file)
+    else:
+        images = load_coco(
+            path,
+            image_folder=params.image_folder,
+            category_ids=params.category_ids,
+            include_mask=params.include_mask,
+        )
+    for reason, count in images.left_out.items():
+        logger.warning("%s: left out %d objects: %s.", images.name, count, reason)
+    return AnnotatedImageReader(images, num_classes=num_classes)
 
 
 def _tfrecord_reader(params: VisionDataConfig, input_path: Paths, decoder: ExampleDecoder) -> TFRecordReader:

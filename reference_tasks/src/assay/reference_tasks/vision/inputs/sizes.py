@@ -10,7 +10,14 @@ UNKNOWN = -1
 """What a size that is not stated is, as in Model Garden; 0 and below all stand for it."""
 
 
-def check_size(source: tf.Tensor, image: tf.Tensor, *, height: tf.Tensor, width: tf.Tensor) -> tf.Operation:
+def check_size(
+    source: tf.Tensor,
+    image: tf.Tensor,
+    *,
+    height: tf.Tensor,
+    width: tf.Tensor,
+    keys: tuple[str, str] = (HEIGHT_KEY, WIDTH_KEY),
+) -> tf.Operation:
     """Return an operation that fails, naming source and key, when an image does not have the size that is stated.
 
     Args:
@@ -18,6 +25,7 @@ def check_size(source: tf.Tensor, image: tf.Tensor, *, height: tf.Tensor, width:
         image: `[height, width, channels]`.
         height: int64 scalar, what is stated; `UNKNOWN` for nothing.
         width: int64 scalar, likewise.
+        keys: Name the two.
     """
     actual = tf.shape(image, tf.int64)
     checks = [
@@ -29,7 +37,7 @@ def check_size(source: tf.Tensor, image: tf.Tensor, *, height: tf.Tensor, width:
                 "the file as it is, without turning it by its EXIF orientation.",
             ),
         )
-        for axis, (key, stated) in enumerate(((HEIGHT_KEY, height), (WIDTH_KEY, width)))
+        for axis, (key, stated) in enumerate(zip(keys, (height, width), strict=True))
     ]
     return tf.group(*checks)
 
