@@ -8,6 +8,7 @@ import datetime
 import functools
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from assay.conformance.devices import set_up_devices
@@ -22,6 +23,7 @@ from assay.conformance.model.rule import RegisteredRule
 from assay.conformance.model.subject import Subject
 from assay.conformance.model.vocabulary import Mode, Target, members
 from assay.conformance.registry import find_rules, rules_for, select_rules
+from assay.conformance.replay.folding import Folding
 from assay.conformance.runner import run_subject
 from assay.conformance.session import Session
 from assay.conformance.targets.carrying_out import modes_of
@@ -45,6 +47,7 @@ def check(
     max_examples: int | None = None,
     tpu_topology: str = DEFAULT_TOPOLOGY.name,
     timeout: float | None = DEFAULT_TIMEOUT,
+    merge_replays: Iterable[str | Path] = (),
     on_result: Callable[[Result], None] | None = None,
 ) -> Report:
     """Check components against the rules of their kind.
@@ -75,15 +78,18 @@ def check(
       max_examples: How many cases a property search looks at; each rule's own number when None.
       tpu_topology: The TPU to compile for where there is none: `v5e`, `v6e:2x2`.
       timeout: Seconds that one check may take before it comes out as not-run; no limit when None.
-      on_result: Called with each result as it is known, before expectations are applied.
+      merge_replays: Reports of replays on other devices, which are folded in; rules then run in one process.
+      on_result: Called with each result as it is known, before replays and expectations are applied.
 
     Returns:
       The report.
 
     Raises:
-      UsageError: If a rule, kind, trait, target or mode is unknown, the kind cannot be told, or nothing is left to run.
+      UsageError: If a rule, kind, trait, target or mode is unknown, the kind cannot be told, nothing is left to run,
+        or the report of a replay cannot be folded in.
     """
     start = time.perf_counter()
+    folding = Folding(merge_replays)
     wanted_targets = members(Target, targets)
     wanted_modes = None if modes is None else members(Mode, modes)
     expected = resolved(expectations)
@@ -92,8 +98,11 @@ def check(
     results: list[Result] = []
     promised: set[str] = set()
     notes: dict[str, tuple[str, ...]] = {}
-    for one in as_subjects(subject, kind=kind, sample=sample, traits=traits):
-        session = Session(one, seed=seed, max_examples=max_examples, topology=topology)
+    subjects = as_subjects(subject, kind=kind, sample=sample, traits=traits)
+    folding.require_fitting(subjects, wanted_targets)
+    for one in subjects:
+        recorder = folding.recorder_for(one)
+        session = Session(one, seed=seed, max_examples=max_examples, topology=topology, recorder=recorder)
         for target in wanted_targets:
             promised.update(entry.rule.id for entry in promised_rules(one.kind, target))
             for result in check_subject(
@@ -109,13 +118,16 @@ def check(
                 results.append(result)
                 if on_result is not None:
                     on_result(result)
+        folding.learn(one.name, recorder)
+    merged = folding.fold(results, seed=seed, max_examples=max_examples)
     return make_report(
-        results,
+        merged.results,
         environment=describe_environment(seed=seed),
         promised=promised,
         expectations=expected,
         strict=strict,
         notes=notes,
+        replays=merged.replays,
         seconds=time.perf_counter() - start,
     )
 
@@ -129,6 +141,7 @@ def make_report(
     strict: bool,
     notes: Mapping[str, tuple[str, ...]],
     seconds: float,
+    replays: tuple[Mapping[str, Any], ...] = (),
 ) -> Report:
     """Return the report on results, with expectations applied; see `Report`.
 
@@ -147,6 +160,7 @@ def make_report(
         expired=expired,
         notes={subject: sentences for subject, sentences in notes.items() if sentences},
         seconds=seconds,
+        replays=replays,
     )
 
 

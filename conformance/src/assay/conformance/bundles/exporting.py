@@ -161,7 +161,6 @@ def _finished(
 ) -> Program:
     """The program with its calls; the arrays that they speak of are added to `arrays`."""
     wide = _Wide(draft.lowered.text) if references else None
-    seen: dict[str, int] = {}
     cases = []
     for inputs, (call, rules) in draft.cases.items():
         outputs = [port.digest for port in _results(call, draft.outputs)]
@@ -175,18 +174,8 @@ def _finished(
             names.append(digest(found[number]))
             arrays[names[-1]] = found[number]
         data = [one for one, tensor in zip(inputs, draft.inputs, strict=True) if tensor.role == DATA]
-        first = case_id(name, data)
-        seen[first] = seen.get(first, -1) + 1  # the same data at another state: the steps of a loop
-        cases.append(
-            Case(
-                case_id(name, data, seen[first]),
-                tuple(dict.fromkeys(rules)),
-                inputs,
-                tuple(outputs),
-                tuple(names),
-                seen[first],
-            )
-        )
+        rules_once = tuple(dict.fromkeys(rules))
+        cases.append(Case(case_id(name, data), rules_once, inputs, tuple(outputs), tuple(names)))
     return Program(
         name,
         draft.call.what + _described(draft.inputs),

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from assay.conformance.bundles.arrays import DTYPES
@@ -60,7 +60,6 @@ class Case:
       inputs: Digests of the arguments.
       outputs: Digests of what the CPU computed.
       references: Digests of the same in float64; an empty one where there is none.
-      repeat: How many calls with the same data, and other values of the variables, came before.
     """
 
     id: str
@@ -68,7 +67,6 @@ class Case:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     references: tuple[str, ...]
-    repeat: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,25 +117,29 @@ class Manifest:
         """How many calls it holds."""
         return sum(len(program.cases) for program in self.programs)
 
-    def fingerprint(self) -> dict[str, list[str]]:
-        """The ids of the calls of each rule: equal for bundles of the same code, the same data and the same seed."""
-        found: dict[str, set[str]] = {}
-        for program in self.programs:
-            for case in program.cases:
-                for rule in case.rules:
-                    found.setdefault(rule, set()).add(case.id)
-        return {rule: sorted(found[rule]) for rule in sorted(found)}
+
+def calls_by_rule(programs: Iterable[Program]) -> dict[str, list[str]]:
+    """Return the ids of the calls of each rule, as often as there are calls with this id.
+
+    They are the same for the same code, the same data and the same seed, whatever the machine: values of variables,
+    which another machine may round otherwise, are not part of an id.
+    """
+    found: dict[str, list[str]] = {}
+    for program in programs:
+        for case in program.cases:
+            for rule in case.rules:
+                found.setdefault(rule, []).append(case.id)
+    return {rule: sorted(found[rule]) for rule in sorted(found)}
 
 
-def case_id(program: str, data: list[str], repeat: int = 0) -> str:
+def case_id(program: str, data: Sequence[str]) -> str:
     """Return the id of a call.
 
     Args:
       program: The program's id.
       data: Digests of the arguments that are no variables.
-      repeat: How many calls with the same data, and other values of the variables, came before.
     """
-    return hashlib.sha256(json.dumps([program, data, repeat]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([program, list(data)]).encode()).hexdigest()
 
 
 def to_json(manifest: Manifest) -> str:
@@ -228,7 +230,6 @@ class _Reader:
             inputs=tuple(self._digest(one, "inputs") for one in plain["inputs"]),
             outputs=tuple(self._digest(one, "outputs") for one in plain["outputs"]),
             references=tuple(one and self._digest(one, "references") for one in plain["references"]),
-            repeat=self._integer(plain["repeat"], "repeat"),
         )
 
     def _check(self, program: Program) -> None:
@@ -238,7 +239,7 @@ class _Reader:
             if (len(case.inputs), len(case.outputs), len(case.references)) != sizes:
                 raise self._refusal("cases", f"{sizes} inputs, outputs and references", case)
             data = [one for one, tensor in zip(case.inputs, program.inputs, strict=True) if tensor.role == DATA]
-            if case.id != case_id(program.id, data, case.repeat):
+            if case.id != case_id(program.id, data):
                 raise self._refusal("id of a case", "the digest of its program and its data", case.id)
         for output in program.outputs:
             if output.updates is not None and output.updates >= len(program.inputs):

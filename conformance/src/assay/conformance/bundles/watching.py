@@ -26,8 +26,10 @@ def watched(function: Any, python: Callable[..., Any], recorder: Recorder, what:
 
         def lower() -> bytes:
             # Through a function of exactly these arguments: others that have defaults would have to be passed here.
+            # From their shapes: XLA on the CPU would take a value for a constant where an operation needs one.
             compiled = tf.function(lambda *same: python(*same), jit_compile=True)
-            return bytes(compiled.experimental_get_compiler_ir(*arguments)(stage="hlo_serialized"))
+            specs = tf.nest.map_structure(lambda leaf: tf.TensorSpec(leaf.shape, leaf.dtype), arguments)
+            return bytes(compiled.experimental_get_compiler_ir(*specs)(stage="hlo_serialized"))
 
         try:
             variables = _variables(concrete)

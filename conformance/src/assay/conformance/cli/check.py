@@ -23,6 +23,7 @@ from assay.conformance.model.vocabulary import Mode, Target, members
 from assay.conformance.project import Project, find_project, read_expectations
 from assay.conformance.quiet import silenced
 from assay.conformance.registry import select_rules
+from assay.conformance.replay.reading import read_report
 from assay.conformance.reports.files import prepare
 from assay.conformance.reports.html import write_html
 from assay.conformance.reports.junit import write_junit
@@ -93,6 +94,13 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--isolate", action="store_true", help="check each subject in a process of its own, and survive its death"
     )
+    parser.add_argument(
+        "--merge-replay",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="fold in the report of a replay on another device (assay replay); may be given several times",
+    )
     parser.add_argument("--json", metavar="FILE", help="write the report as JSON as well; - prints only that")
     parser.add_argument("--junit", metavar="FILE", help="write the report as JUnit XML as well")
     parser.add_argument("--html", metavar="FILE", help="write the report as one self-contained page as well")
@@ -128,7 +136,12 @@ def run(options: argparse.Namespace) -> int:
         # JSON alone goes where a program reads it: nothing else is written there.
         with nullcontext() if options.json == "-" else progress(make_console(out)) as on_result:
             report = (_in_own_processes if options.isolate else _in_this_process)(
-                specs, options, expectations=expectations, strict=options.strict, on_result=on_result
+                specs,
+                options,
+                expectations=expectations,
+                strict=options.strict,
+                merge_replays=options.merge_replay,
+                on_result=on_result,
             )
         _write(report, options, out)
     return 0 if report.conformant else 1
@@ -184,6 +197,8 @@ def _refuse_mistakes(options: argparse.Namespace) -> None:
     members(Target, options.target)
     parse_topology(options.tpu_topology)
     members(Mode, options.mode or ())
+    for path in options.merge_replay:
+        read_report(Path(path))
     for spec in (*options.subjects, *([options.sample] if options.sample else [])):
         split_spec(spec)
     for path, _ in _files(options):

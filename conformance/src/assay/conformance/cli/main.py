@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from assay.conformance.cli import check, explain, plugins, rules
+from assay.conformance.cli import bundle, check, explain, plugins, replay, rules
 from assay.conformance.model.errors import UsageError
 
 EXIT_CONFORMANT = 0
@@ -45,5 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_command(commands)
     explain.add_command(commands)
     rules.add_command(commands)
+    bundle.add_command(commands)
+    replay.add_command(commands)
     plugins.add_commands(commands)
     return parser

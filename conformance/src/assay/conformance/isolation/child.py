@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from assay.conformance.bundles.fingerprints import fingerprint
+from assay.conformance.bundles.recording import Recorder
 from assay.conformance.checking import as_subjects, check_subject, promised_rules
 from assay.conformance.devices import quieten_environment, quieten_python, set_up_devices
 from assay.conformance.environment import describe_environment
@@ -66,6 +68,7 @@ def _serve(request: Request, say: Callable[..., None]) -> None:
         seed=request.seed,
         max_examples=request.max_examples,
         topology=parse_topology(request.tpu_topology),
+        recorder=Recorder() if request.record else None,
     )
     for target in targets:
         say("promised", rules=[entry.rule.id for entry in promised_rules(subject.kind, target)])
@@ -86,6 +89,8 @@ def _serve(request: Request, say: Callable[..., None]) -> None:
             on_notes=lambda sentences: say("notes", sentences=sentences),
         ):
             say("result", result=result.to_dict())
+    if session.recorder is not None:
+        say("calls", by_rule=fingerprint(session.recorder))
     say("end")
 
 

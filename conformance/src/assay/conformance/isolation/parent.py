@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from assay.conformance.checking import check_subject, make_report, resolved
@@ -25,6 +26,7 @@ from assay.conformance.model.result import Finding, Result
 from assay.conformance.model.subject import Subject
 from assay.conformance.model.vocabulary import Evidence, Mode, Outcome, Target, members
 from assay.conformance.registry import find_rule
+from assay.conformance.replay.folding import Folding
 
 _COMMAND = (sys.executable, "-m", "assay.conformance.isolation.child")
 _GRACE = 10.0
@@ -39,6 +41,7 @@ class _Progress:
     results: list[Result] = dataclasses.field(default_factory=list)
     promised: set[str] = dataclasses.field(default_factory=set)
     notes: list[str] = dataclasses.field(default_factory=list)
+    fingerprint: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     subject: dict[str, Any] = dataclasses.field(default_factory=dict)
     running: dict[str, str] | None = None
 
@@ -51,6 +54,7 @@ def check_isolated(
     *,
     expectations: Iterable[Expectation] = (),
     strict: bool = False,
+    merge_replays: Iterable[str | Path] = (),
     on_result: Callable[[Result], None] | None = None,
 ) -> Report:
     """Check what requests name, each subject in a process of its own, and return one report.
@@ -62,33 +66,46 @@ def check_isolated(
       requests: What to check; `index` is ignored: every subject that a specification names is checked.
       expectations: Failures that are known.
       strict: Whether SHOULD rules, and rules that could not be run, count.
+      merge_replays: Reports of replays on other devices, which are folded in.
       on_result: Called with each result as it is known.
 
     Raises:
       UsageError: If something cannot be imported, or nothing is left to run.
     """
     start = time.perf_counter()
+    requests, folding = list(requests), Folding(merge_replays)
     expected = resolved(expectations)
     results: list[Result] = []
     promised: set[str] = set()
     notes: dict[str, tuple[str, ...]] = {}
     environment: dict[str, Any] = {}
+    subjects: list[Subject] = []
     for request in requests:
+        request = dataclasses.replace(request, record=bool(folding))
         index, count = 0, 1
         while index < count:
             one = _check_one(dataclasses.replace(request, index=index), on_result)
             results += one.results
             promised |= one.promised
             notes[one.subject["name"]] = tuple(dict.fromkeys(one.notes))
+            subjects.append(_named(one))
+            folding.learn(subjects[-1].name, one.fingerprint)
             environment = environment or one.subject["environment"]
             index, count = index + 1, one.subject["of"]
-    return make_report(
+    folding.require_fitting(subjects, requests[0].targets if requests else ())
+    merged = folding.fold(
         results,
+        seed=requests[0].seed if requests else 0,
+        max_examples=requests[0].max_examples if requests else None,
+    )
+    return make_report(
+        merged.results,
         environment=environment,
         promised=promised,
         expectations=expected,
         strict=strict,
         notes=notes,
+        replays=merged.replays,
         seconds=time.perf_counter() - start,
     )
 
@@ -142,6 +159,8 @@ def _run_process(request: Request, progress: _Progress, keep: Callable[[Result],
                 progress.running = {key: event[key] for key in ("target", "rule", "mode")}
             elif name == "result":
                 keep(Result.from_dict(event["result"]))
+            elif name == "calls":
+                progress.fingerprint |= event["by_rule"]
             elif name == "notes":
                 progress.notes += event["sentences"]
             elif name == "end":

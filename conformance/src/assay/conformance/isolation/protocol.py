@@ -29,6 +29,7 @@ class Request:
       timeout: Seconds that one check may take.
       known: Steps that have a result already, as (target, rule, mode).
       verbose: Whether the process may write to standard error.
+      record: Whether to say what the checks call, because a replay is to be folded in.
     """
 
     spec: SubjectSpec
@@ -43,6 +44,7 @@ class Request:
     timeout: float | None = None
     known: tuple[tuple[str, str, str], ...] = ()
     verbose: bool = False
+    record: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The request as plain JSON values."""
