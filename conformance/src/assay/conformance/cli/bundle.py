@@ -123,12 +123,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _told(manifest: Manifest, folder: Path, size: int) -> str:
     rules = dict.fromkeys(rule for program in manifest.programs for case in program.cases for rule in case.rules)
-    lines = [
+    told = (
         f"{manifest.subject['name']}: {len(manifest.programs)} programs, {manifest.cases} calls of "
         f"{', '.join(sorted(rules))}; {size / 2**20:.1f} MiB in {folder}"
-    ]
-    lines += [f"  left out {rule}: {why}" for rule, why in manifest.left_out.items()]
-    return "\n".join(lines)
+    )
+    return "\n".join([told, *(f"  left out {rule}: {why}" for rule, why in manifest.left_out.items())])
 
 
 def _folder_name(name: str) -> str:

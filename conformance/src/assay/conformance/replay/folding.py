@@ -57,7 +57,9 @@ class Folding:
 
     def fold(self, results: Sequence[Result], *, seed: int, max_examples: int | None) -> Merged:
         """Return results with the reports folded in; see `merge`."""
-        versions = {name: _version(name) for replay in self._replays for one in replay.bundles for name in one.made_with}
+        versions = {
+            name: _version(name) for replay in self._replays for one in replay.bundles for name in one.made_with
+        }
         return merge(
             results,
             self._replays,
