@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import datetime
 import functools
@@ -22,6 +23,8 @@ from assay.conformance.model.result import Result
 from assay.conformance.model.rule import RegisteredRule
 from assay.conformance.model.subject import Subject
 from assay.conformance.model.vocabulary import Mode, Target, members
+from assay.conformance.processes.new_process import warm_up
+from assay.conformance.processes.sharing import OtherProcesses
 from assay.conformance.registry import find_rules, rules_for, select_rules
 from assay.conformance.replay.folding import Folding
 from assay.conformance.runner import run_subject
@@ -48,6 +51,7 @@ def check(
     tpu_topology: str = DEFAULT_TOPOLOGY.name,
     timeout: float | None = DEFAULT_TIMEOUT,
     merge_replays: Iterable[str | Path] = (),
+    jobs: int = 1,
     on_result: Callable[[Result], None] | None = None,
 ) -> Report:
     """Check components against the rules of their kind.
@@ -78,6 +82,7 @@ def check(
       max_examples: How many cases a property search looks at; each rule's own number when None.
       tpu_topology: The TPU to compile for where there is none: `v5e`, `v6e:2x2`.
       timeout: Seconds that one check may take before it comes out as not-run; no limit when None.
+      jobs: In how many processes the rules of a Task are run at a time, on the CPU alone. The report is the same.
       merge_replays: Reports of replays on other devices, which are folded in; rules then run in one process.
       on_result: Called with each result as it is known, before replays and expectations are applied.
 
@@ -95,29 +100,39 @@ def check(
     expected = resolved(expectations)
     topology = parse_topology(tpu_topology)
     set_up_devices(wanted_targets)
+    subjects = as_subjects(subject, kind=kind, sample=sample, traits=traits)
+    folding.require_fitting(subjects, wanted_targets)
+    shared = (
+        jobs > 1 and not folding and wanted_targets == (Target.CPU,) and any(one.kind is Kind.TASK for one in subjects)
+    )
+    if shared:
+        warm_up()
     results: list[Result] = []
     promised: set[str] = set()
     notes: dict[str, tuple[str, ...]] = {}
-    subjects = as_subjects(subject, kind=kind, sample=sample, traits=traits)
-    folding.require_fitting(subjects, wanted_targets)
     for one in subjects:
         recorder = folding.recorder_for(one)
         session = Session(one, seed=seed, max_examples=max_examples, topology=topology, recorder=recorder)
         for target in wanted_targets:
             promised.update(entry.rule.id for entry in promised_rules(one.kind, target))
-            for result in check_subject(
-                one,
-                target=target,
-                modes=wanted_modes,
-                select=select,
-                ignore=ignore,
-                session=session,
-                timeout=timeout,
-                on_notes=functools.partial(notes.__setitem__, one.name),
-            ):
-                results.append(result)
-                if on_result is not None:
-                    on_result(result)
+            others = None
+            if shared and one.kind is Kind.TASK:
+                others = OtherProcesses(session, kind=one.kind, target=target, timeout=timeout, count=jobs - 1)
+            with contextlib.nullcontext() if others is None else contextlib.closing(others):
+                for result in check_subject(
+                    one,
+                    target=target,
+                    modes=wanted_modes,
+                    select=select,
+                    ignore=ignore,
+                    session=session,
+                    timeout=timeout,
+                    others=others,
+                    on_notes=functools.partial(notes.__setitem__, one.name),
+                ):
+                    results.append(result)
+                    if on_result is not None:
+                        on_result(result)
         folding.learn(one.name, recorder)
     merged = folding.fold(results, seed=seed, max_examples=max_examples)
     return make_report(

@@ -52,6 +52,11 @@ def configure_devices(targets: Iterable[Target] = (Target.CPU,), *, hide_others:
         pass
 
 
+def usable_cpus() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def quieten_environment() -> None:
     """Ask TensorFlow's native code for errors only, and for sound kernels; both are read once, when it is imported."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

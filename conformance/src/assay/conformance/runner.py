@@ -6,7 +6,8 @@ import contextlib
 import dataclasses
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 from assay.conformance.bundles.calling_programs import call_programs
 from assay.conformance.context import Context
@@ -39,6 +40,16 @@ class Step:
     mode: Mode
 
 
+class Others(Protocol):
+    """What runs rules of the same subject at the same time; see `processes.sharing`."""
+
+    def start(self, steps: Sequence[Step]) -> None:
+        """Hand out steps, in the order of the results."""
+
+    def result_of(self, step: Step) -> Mapping[str, Any] | None:
+        """Return what was found of a step, as fields of a result; None when it is to be run here."""
+
+
 def run_subject(
     subject: Subject,
     entries: Iterable[RegisteredRule],
@@ -54,6 +65,7 @@ def run_subject(
     timeout: float | None = None,
     skip: Collection[Step] = (),
     closed: str = "",
+    others: Others | None = None,
     on_start: Callable[[Step], None] | None = None,
     on_notes: Callable[[tuple[str, ...]], None] | None = None,
 ) -> Iterator[Result]:
@@ -76,6 +88,7 @@ def run_subject(
       timeout: Seconds that one check may take; no limit when None.
       skip: Steps that are known already, and have no result here.
       closed: Why nothing can be observed, when that is known already; then nothing is run.
+      others: What runs rules at the same time, when anything does; the results come in the same order.
       on_start: Called before each step.
       on_notes: Called at the end with what was inferred about the subject.
     """
@@ -86,6 +99,9 @@ def run_subject(
     def run(entry: RegisteredRule, mode: Mode) -> Result:
         if on_start is not None:
             on_start(Step(entry.rule.id, mode))
+        found = None if others is None else others.result_of(Step(entry.rule.id, mode))
+        if found is not None:
+            return dataclasses.replace(_blank(entry, session, kind=kind, target=target, mode=mode), **found)
         return run_rule(entry, session, kind=kind, target=target, mode=mode, timeout=timeout)
 
     passed = {gate.rule.id for gate in gates}
@@ -98,17 +114,20 @@ def run_subject(
             if (failed or gate.rule.id in asked) and Step(gate.rule.id, mode) not in skip:
                 yield result
     wanted = None if modes is None else set(modes)
-    for entry in entries:
-        for mode in modes_of(entry.rule, target):
-            if entry.rule.id in passed or (wanted is not None and mode not in wanted):
-                continue
-            if Step(entry.rule.id, mode) in skip:
-                continue
-            if closed:
-                blank = _blank(entry, session, kind=kind, target=target, mode=mode)
-                yield dataclasses.replace(blank, outcome=Outcome.NOT_RUN, evidence=Evidence.NONE, message=closed)
-            else:
-                yield run(entry, mode)
+    left = [
+        (entry, mode)
+        for entry in entries
+        for mode in modes_of(entry.rule, target)
+        if entry.rule.id not in passed and (wanted is None or mode in wanted) and Step(entry.rule.id, mode) not in skip
+    ]
+    if others is not None and not closed:
+        others.start([Step(entry.rule.id, mode) for entry, mode in left])
+    for entry, mode in left:
+        if closed:
+            blank = _blank(entry, session, kind=kind, target=target, mode=mode)
+            yield dataclasses.replace(blank, outcome=Outcome.NOT_RUN, evidence=Evidence.NONE, message=closed)
+        else:
+            yield run(entry, mode)
     if on_notes is not None:
         on_notes(tuple(session.notes))
 

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from assay.conformance.checking import check
 from assay.conformance.cli.arguments import count, names, seconds, trait, whole_number
-from assay.conformance.devices import quieten_environment, quieten_python, set_up_devices
+from assay.conformance.devices import quieten_environment, quieten_python, set_up_devices, usable_cpus
 from assay.conformance.importing import SubjectSpec, split_spec
 from assay.conformance.isolation import check_isolated
 from assay.conformance.isolation.protocol import Request
@@ -92,6 +92,13 @@ def add_command(commands: Any) -> None:
         help=f"time budget of one check; 0 for none (default: {DEFAULT_TIMEOUT:g})",
     )
     parser.add_argument(
+        "--jobs",
+        type=count,
+        default=min(2, usable_cpus()),
+        metavar="N",
+        help="processes that share the rules of a Task, on the CPU alone (default: 2 where there are two cores)",
+    )
+    parser.add_argument(
         "--isolate", action="store_true", help="check each subject in a process of its own, and survive its death"
     )
     parser.add_argument(
@@ -162,6 +169,7 @@ def _in_this_process(specs: list[SubjectSpec], options: argparse.Namespace, **pa
         max_examples=options.max_examples,
         tpu_topology=options.tpu_topology,
         timeout=options.timeout,
+        jobs=options.jobs,
         **passed,
     )
 

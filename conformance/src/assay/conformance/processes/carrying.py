@@ -30,6 +30,7 @@ class Parcel:
       name: What reports call it.
       rule: The rule that is being checked.
       seed: Where randomness starts from.
+      max_examples: How many cases a property search looks at.
       target: The target.
       mode: The mode.
     """
@@ -41,6 +42,7 @@ class Parcel:
     name: str
     rule: str
     seed: int
+    max_examples: int | None
     target: str
     mode: str
 
@@ -60,6 +62,7 @@ def pack(ctx: Context) -> Parcel:
         name=subject.name,
         rule=ctx.rule_id,
         seed=ctx.seed,
+        max_examples=ctx.session.max_examples,
         target=ctx.target.value,
         mode=ctx.mode.value,
     )
@@ -74,7 +77,7 @@ def unpack(parcel: Parcel) -> Context:
         factory = pickle.loads(parcel.factory)
     kind = None if parcel.kind is None else Kind(parcel.kind)
     subject = Subject(factory, kind=kind, traits=parcel.traits, name=parcel.name)
-    session = Session(subject, seed=parcel.seed)
+    session = Session(subject, seed=parcel.seed, max_examples=parcel.max_examples)
     return Context(rule_id=parcel.rule, session=session, target=Target(parcel.target), mode=Mode(parcel.mode))
 
 

@@ -48,8 +48,8 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)  # what the work prints is for nobody
     _import_all()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those who attend to a piece of work are not waited for
-    while _STDIN not in (ready := select.select([_STDIN, listener], [], [])[0]):
-        if listener in ready:
+    while _STDIN not in (ready := select.select([_STDIN, listener.fileno()], [], [])[0]):
+        if ready:
             connection, _ = listener.accept()
             if os.fork() == 0:
                 listener.close()
