@@ -134,7 +134,7 @@ def check(
                     if on_result is not None:
                         on_result(result)
         folding.learn(one.name, recorder)
-    merged = folding.fold(results, seed=seed, max_examples=max_examples)
+    merged = folding.fold(results, seed=seed)
     return make_report(
         merged.results,
         environment=describe_environment(seed=seed),

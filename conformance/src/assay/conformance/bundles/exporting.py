@@ -64,7 +64,7 @@ def export(recorder: Recorder, rules: Iterable[str], *, references: bool = True)
     for rule in dict.fromkeys(rules):
         calls = [recorder.calls[number] for number in recorder.rules.get(rule, ())]
         if not calls:
-            left_out[rule] = "its check calls no compiled function"
+            left_out[rule] = "its check calls no compiled function, but with inputs drawn at random"
         try:
             programs_of = [_program_of(call, of_source, drafts, recorder) for call in calls]
         except NotExportableError as refusal:

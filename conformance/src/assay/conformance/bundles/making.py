@@ -33,7 +33,6 @@ def make_bundle(
     select: Iterable[str] | None = None,
     ignore: Iterable[str] | None = None,
     seed: int = 0,
-    max_examples: int | None = None,
     timeout: float | None = DEFAULT_TIMEOUT,
     references: bool = True,
     on_result: Callable[[Result], None] | None = None,
@@ -47,7 +46,6 @@ def make_bundle(
         T402).
       ignore: Ids or slugs of rules to leave out.
       seed: Where every build and every run starts from.
-      max_examples: How many cases a property search looks at.
       timeout: Seconds that one check may take.
       references: Whether to add what float64 gives.
       on_result: Called with each result as it is known.
@@ -68,7 +66,7 @@ def make_bundle(
         if select is None and subject.kind is Kind.TASK:
             select = _OF_TASKS
         recorder = Recorder()
-        session = Session(subject, seed=seed, max_examples=max_examples, recorder=recorder)
+        session = Session(subject, seed=seed, recorder=recorder)
         results = []
         for result in check_subject(
             subject,
@@ -90,7 +88,6 @@ def make_bundle(
     manifest = Manifest(
         subject={"name": subject.name, "origin": subject.origin, "kind": subject.kind.value},
         seed=seed,
-        max_examples=max_examples,
         made_with={name: version for name in _PACKAGES if (version := _version(name))},
         programs=made.programs,
         left_out=left_out,

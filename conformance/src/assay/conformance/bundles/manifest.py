@@ -99,7 +99,6 @@ class Manifest:
     Attributes:
       subject: The subject's name, origin and kind.
       seed: The seed of the checks.
-      max_examples: Cases a property search looked at; None for each rule's own number.
       made_with: Versions, by name.
       programs: The compiled functions.
       left_out: Why a rule is not in it, by the rule's id.
@@ -107,7 +106,6 @@ class Manifest:
 
     subject: Mapping[str, str]
     seed: int
-    max_examples: int | None
     made_with: Mapping[str, str]
     programs: tuple[Program, ...]
     left_out: Mapping[str, str]
@@ -191,9 +189,6 @@ class _Reader:
         manifest = Manifest(
             subject={key: self._text(plain["subject"][key], key) for key in ("name", "origin", "kind")},
             seed=self._integer(plain["seed"], "seed"),
-            max_examples=None
-            if plain["max_examples"] is None
-            else self._integer(plain["max_examples"], "max_examples"),
             made_with={str(key): self._text(value, "made_with") for key, value in plain["made_with"].items()},
             programs=tuple(self._program(one) for one in plain["programs"]),
             left_out={str(key): self._text(value, "left_out") for key, value in plain["left_out"].items()},

@@ -116,6 +116,10 @@ class Recorder:
         self.arrays.setdefault(called, array)
         return Port(name, role, called)
 
+    def paused(self) -> contextlib.AbstractContextManager[object]:
+        """Return a block whose calls belong to no rule: inputs drawn at random, as many as there is time for."""
+        return self._frame()
+
     @contextlib.contextmanager
     def _frame(self) -> Iterator[list[int]]:
         made: list[int] = []
@@ -124,6 +128,12 @@ class Recorder:
             yield made
         finally:
             self._open.pop()
+
+
+def unrecorded() -> contextlib.AbstractContextManager[object]:
+    """Return a block whose calls are not recorded for the rule that is being checked."""
+    recorder = _ACTIVE.get()
+    return contextlib.nullcontext() if recorder is None else recorder.paused()
 
 
 def active_recorder() -> Recorder | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.conformance.bundles.manifest import Manifest
-from assay.conformance.cli.arguments import count, names, seconds, trait
+from assay.conformance.cli.arguments import names, seconds, trait
 from assay.conformance.importing import SubjectSpec, split_spec
 from assay.conformance.model.errors import UsageError
 from assay.conformance.model.kinds import Kind, parse_kind
@@ -50,7 +50,6 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument("--ignore", type=names, metavar="RULES", help="all rules but these")
     parser.add_argument("--seed", type=int, default=0, help="where all randomness starts from (default: 0)")
-    parser.add_argument("--max-examples", type=count, metavar="N", help="cases a property search looks at")
     parser.add_argument(
         "--timeout", type=seconds, default=DEFAULT_TIMEOUT, metavar="SECONDS", help="time budget of one check"
     )
@@ -104,7 +103,6 @@ def run(options: argparse.Namespace) -> int:
                     select=options.select,
                     ignore=options.ignore,
                     seed=options.seed,
-                    max_examples=options.max_examples,
                     timeout=options.timeout or None,
                     references=not options.no_reference,
                 )

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from assay.conformance.bundles.recording import unrecorded
 from assay.conformance.context import Context
 
 EXAMPLES = 12
@@ -41,13 +42,14 @@ def search(ctx: Context, cases: Callable[[], Any], examine: Callable[[Any], None
     test = hypothesis.given(cases())(body)
     if ctx.seed:
         test = hypothesis.seed(ctx.seed)(test)
-    hypothesis.settings(
-        max_examples=ctx.session.max_examples or examples,
-        derandomize=not ctx.seed,
-        database=None,
-        deadline=None,
-        print_blob=False,
-        report_multiple_bugs=False,
-        suppress_health_check=list(hypothesis.HealthCheck),
-        phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
-    )(test)()
+    with unrecorded():  # how many cases there is time for is another number each time
+        hypothesis.settings(
+            max_examples=ctx.session.max_examples or examples,
+            derandomize=not ctx.seed,
+            database=None,
+            deadline=None,
+            print_blob=False,
+            report_multiple_bugs=False,
+            suppress_health_check=list(hypothesis.HealthCheck),
+            phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
+        )(test)()

@@ -93,11 +93,7 @@ def check_isolated(
             environment = environment or one.subject["environment"]
             index, count = index + 1, one.subject["of"]
     folding.require_fitting(subjects, requests[0].targets if requests else ())
-    merged = folding.fold(
-        results,
-        seed=requests[0].seed if requests else 0,
-        max_examples=requests[0].max_examples if requests else None,
-    )
+    merged = folding.fold(results, seed=requests[0].seed if requests else 0)
     return make_report(
         merged.results,
         environment=environment,

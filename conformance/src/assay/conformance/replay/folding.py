@@ -55,7 +55,7 @@ class Folding:
         if found is not None:
             self._fingerprints[name] = {**self._fingerprints.get(name, {}), **found}
 
-    def fold(self, results: Sequence[Result], *, seed: int, max_examples: int | None) -> Merged:
+    def fold(self, results: Sequence[Result], *, seed: int) -> Merged:
         """Return results with the reports folded in; see `merge`."""
         versions = {
             name: _version(name) for replay in self._replays for one in replay.bundles for name in one.made_with
@@ -65,7 +65,6 @@ class Folding:
             self._replays,
             self._fingerprints,
             seed=seed,
-            max_examples=max_examples,
             versions={name: version for name, version in versions.items() if version},
         )
 

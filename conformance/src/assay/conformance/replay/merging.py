@@ -74,7 +74,6 @@ def merge(
     fingerprints: Mapping[str, Fingerprint],
     *,
     seed: int,
-    max_examples: int | None,
     versions: Mapping[str, str],
 ) -> Merged:
     """Fold reports of replays into results.
@@ -84,7 +83,6 @@ def merge(
       replays: The reports.
       fingerprints: The calls that the checks made here, by the subject's name.
       seed: The seed of the run.
-      max_examples: Cases a property search looked at in the run.
       versions: Versions of what is installed here.
 
     Raises:
@@ -100,7 +98,7 @@ def merge(
             ]
             if not places:
                 continue
-            _require_same_options(replay, bundle, seed=seed, max_examples=max_examples)
+            _require_same_seed(replay, bundle, seed)
             claims = _claims(replay, bundle, fingerprints.get(bundle.name, {}), versions)
             confirmed: list[str] = []
             failed: list[str] = []
@@ -183,13 +181,12 @@ def _other_versions(bundle: ReplayedBundle, versions: Mapping[str, str]) -> str:
     return f" The bundle was made with {', '.join(other)}." if other else ""
 
 
-def _require_same_options(replay: ReplayReport, bundle: ReplayedBundle, *, seed: int, max_examples: int | None) -> None:
-    for option, theirs, ours in (("seed", bundle.seed, seed), ("max-examples", bundle.max_examples, max_examples)):
-        if theirs != ours:
-            raise ReplayError(
-                f"{replay.source}: the bundle of {bundle.name} was made with --{option} {theirs}, and this run has "
-                f"{ours}: give both the same."
-            )
+def _require_same_seed(replay: ReplayReport, bundle: ReplayedBundle, seed: int) -> None:
+    if bundle.seed != seed:
+        raise ReplayError(
+            f"{replay.source}: the bundle of {bundle.name} was made with --seed {bundle.seed}, and this run has {seed}: "
+            "give both the same."
+        )
 
 
 def _is(bundle: ReplayedBundle, name: str, kind: str) -> bool:

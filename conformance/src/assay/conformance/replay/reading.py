@@ -46,7 +46,6 @@ class ReplayedBundle:
       name: The subject's name.
       kind: The subject's kind.
       seed: The seed of its checks.
-      max_examples: Cases a property search looked at; None for each rule's own number.
       made_with: Versions it was made with.
       rules: The calls of each rule.
     """
@@ -54,7 +53,6 @@ class ReplayedBundle:
     name: str
     kind: str
     seed: int
-    max_examples: int | None
     made_with: Mapping[str, str]
     rules: Mapping[str, tuple[ReplayedCall, ...]]
 
@@ -144,14 +142,13 @@ class _Reader:
                 )
                 for rule in case["rules"]:
                     rules.setdefault(self._text(rule, "rules"), []).append(call)
-        seed, most = plain["seed"], plain["max_examples"]
-        if not isinstance(seed, int) or not isinstance(most, int | None):
-            raise TypeError("seed and max_examples must be whole numbers")
+        seed = plain["seed"]
+        if not isinstance(seed, int):
+            raise TypeError("the seed must be a whole number")
         return ReplayedBundle(
             name=self._text(plain["subject"]["name"], "subject.name"),
             kind=self._text(plain["subject"]["kind"], "subject.kind"),
             seed=seed,
-            max_examples=most,
             made_with={str(name): self._text(value, "made_with") for name, value in plain["made_with"].items()},
             rules={rule: tuple(calls) for rule, calls in rules.items()},
         )

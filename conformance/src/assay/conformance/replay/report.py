@@ -91,7 +91,6 @@ def _bundle(folder: Folder, programs: Sequence[ReplayedProgram]) -> dict[str, An
     return {
         "subject": dict(manifest.subject),
         "seed": manifest.seed,
-        "max_examples": manifest.max_examples,
         "made_with": dict(manifest.made_with),
         "left_out": dict(manifest.left_out),
         "programs": [_program(one) for one in programs],
