@@ -1,18 +1,21 @@
 """Rules of one subject shared with other processes: who runs what, and that the report does not tell."""
 
 import dataclasses
+import pickle
 
 import pytest
 from assay.conformance import check
 from assay.conformance.context import Context
-from assay.conformance.model import Evidence, Kind, Mode, Outcome, Target
+from assay.conformance.model import Kind, Mode, Outcome, Target
 from assay.conformance.processes import pack, sharing
 from assay.conformance.processes.sharing import Found, OtherProcesses, take_from_the_end
 from assay.conformance.runner import Step
 from assay.conformance.session import Session
 from assay.conformance.specimens import SOUND_TASK, SoundTask
+from conformance_builders import make_result
 
 CHEAP = ("I101", "I102", "I103", "I104", "I105", "I205", "I206", "I207", "T404")
+RESULT = make_result(rule=CHEAP[0], outcome=Outcome.PASS)
 STEPS = [Step(rule, Mode.EAGER) for rule in CHEAP]
 
 
@@ -49,11 +52,11 @@ def others(session, monkeypatch):
     return processes
 
 
-def leave(others, step, **changes):
-    found = Found(Outcome.PASS, Evidence.EXECUTED, "", 2.5, ("It was seen.",))
+def leave(others, step, outcome=Outcome.PASS):
+    result = RESULT if outcome is Outcome.PASS else dataclasses.replace(RESULT, outcome=outcome)
     folder = others._works[0].folder
     sharing._take(folder, sharing._claim_for(step.rule))
-    sharing._path_of(folder, step).write_bytes(sharing.pickle.dumps(dataclasses.replace(found, **changes)))
+    sharing._path_of(folder, step).write_bytes(pickle.dumps(Found(result, ("It was seen.",))))
 
 
 def test_rule_that_nobody_has_claimed_is_run_here(others):
@@ -64,9 +67,7 @@ def test_rule_that_nobody_has_claimed_is_run_here(others):
 def test_rule_that_holds_elsewhere_is_taken_over_with_its_notes(others, session):
     leave(others, STEPS[0])
 
-    fields = others.result_of(STEPS[0])
-
-    assert (fields["outcome"], fields["seconds"]) == (Outcome.PASS, 2.5)
+    assert others.result_of(STEPS[0]) == RESULT
     assert session.notes == ["It was seen."]
 
 

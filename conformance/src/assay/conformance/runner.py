@@ -6,8 +6,8 @@ import contextlib
 import dataclasses
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Protocol
 
 from assay.conformance.bundles.calling_programs import call_programs
 from assay.conformance.context import Context
@@ -46,8 +46,8 @@ class Others(Protocol):
     def start(self, steps: Sequence[Step]) -> None:
         """Hand out steps, in the order of the results."""
 
-    def result_of(self, step: Step) -> Mapping[str, Any] | None:
-        """Return what was found of a step, as fields of a result; None when it is to be run here."""
+    def result_of(self, step: Step) -> Result | None:
+        """Return what was found of a step, or None when it is to be run here."""
 
 
 def run_subject(
@@ -101,7 +101,8 @@ def run_subject(
             on_start(Step(entry.rule.id, mode))
         found = None if others is None else others.result_of(Step(entry.rule.id, mode))
         if found is not None:
-            return dataclasses.replace(_blank(entry, session, kind=kind, target=target, mode=mode), **found)
+            blank = _blank(entry, session, kind=kind, target=target, mode=mode)
+            return dataclasses.replace(found, subject=blank.subject, origin=blank.origin, replay=blank.replay)
         return run_rule(entry, session, kind=kind, target=target, mode=mode, timeout=timeout)
 
     passed = {gate.rule.id for gate in gates}

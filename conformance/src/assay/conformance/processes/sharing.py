@@ -12,14 +12,14 @@ import itertools
 import os
 import pickle
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from assay.conformance.context import Context
 from assay.conformance.model.errors import NotRun
 from assay.conformance.model.kinds import Kind
-from assay.conformance.model.vocabulary import Evidence, Mode, Outcome, Target
+from assay.conformance.model.result import Result
+from assay.conformance.model.vocabulary import Mode, Outcome, Target
 from assay.conformance.processes.carrying import Parcel, pack, unpack
 from assay.conformance.processes.folders import KeptFolder
 from assay.conformance.processes.new_process import CAN_FORK, Work
@@ -41,17 +41,11 @@ class Found:
     """What another process found of one rule in one mode.
 
     Attributes:
-      outcome: What became of the rule.
-      evidence: What that rests on.
-      message: The reason, where there is one.
-      seconds: How long it took there.
+      result: The result.
       notes: What was inferred about the subject on the way.
     """
 
-    outcome: Outcome
-    evidence: Evidence
-    message: str
-    seconds: float
+    result: Result
     notes: tuple[str, ...]
 
 
@@ -102,8 +96,8 @@ class OtherProcesses:
             for _ in range(self._count)
         ]
 
-    def result_of(self, step: Step) -> Mapping[str, Any] | None:
-        """Return what another process found, as fields of a result; None when this one has to look itself.
+    def result_of(self, step: Step) -> Result | None:
+        """Return what another process found, or None when this one has to look itself.
 
         A rule that nobody has claimed is claimed for this process; one that another process is at is waited for.
         """
@@ -114,15 +108,10 @@ class OtherProcesses:
             self._mine.add(claim)
             return None
         found = self._wait_for(_path_of(self._folder.name, step))
-        if found is None or found.outcome not in _TAKEN_OVER:
+        if found is None or found.result.outcome not in _TAKEN_OVER:
             return None
         self._session.notes.extend(note for note in found.notes if note not in self._session.notes)
-        return {
-            "outcome": found.outcome,
-            "evidence": found.evidence,
-            "message": found.message,
-            "seconds": found.seconds,
-        }
+        return found.result
 
     def close(self) -> None:
         """End the processes."""
@@ -167,9 +156,7 @@ def _run(ctx: Context, kind: Kind, rule: str, modes: Sequence[Mode], folder: str
         notes = tuple(session.notes[known:])
         path = _path_of(folder, Step(rule, mode))
         unfinished = path.with_suffix(".part")
-        unfinished.write_bytes(
-            pickle.dumps(Found(result.outcome, result.evidence, result.message, result.seconds, notes))
-        )
+        unfinished.write_bytes(pickle.dumps(Found(result, notes)))
         unfinished.replace(path)
 
 
