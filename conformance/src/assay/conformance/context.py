@@ -24,6 +24,7 @@ class Context:
       target: The kind of device the subject runs on.
       mode: The mode the subject runs in.
       absent: The target that the result speaks about, when it has no device here and `target` stands in for it.
+      learnt: What was learnt beside the outcome, as sentences about the target for the report.
     """
 
     rule_id: str
@@ -31,6 +32,7 @@ class Context:
     target: Target = Target.CPU
     mode: Mode = Mode.EAGER
     absent: Target | None = None
+    learnt: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def subject(self) -> Subject:
@@ -66,6 +68,11 @@ class Context:
     def note(self, *sentences: str) -> None:
         """Put into the report what was inferred about the subject, each sentence once."""
         self.session.notes.extend(one for one in sentences if one not in self.session.notes)
+
+    def learn(self, sentence: str) -> None:
+        """Put into the result what was learnt beside its outcome: a compiler's figures, what runs on the host."""
+        if sentence not in self.learnt:
+            self.learnt.append(sentence)
 
     def share(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """Do something once for all rules of this subject on this target; see `Session.share`."""

@@ -146,11 +146,11 @@ def run_rule(
     rule = entry.rule
     blank = _blank(entry, session, kind=kind, target=target, mode=mode)
     outcome, evidence, finding, message = Outcome.PASS, evidence_of(rule, target), None, ""
+    ctx = Context(rule_id=rule.id, session=session, target=target, mode=mode)
     start = time.perf_counter()
     try:
         if target not in rule.targets:
             raise NotApplicable(f"The rule does not speak about the target {target}.")
-        ctx = Context(rule_id=rule.id, session=session, target=target, mode=mode)
         with time_limit(timeout), session.recording(rule.id) if mode is Mode.XLA else contextlib.nullcontext():
             evidence = carry_out(entry, ctx)
             if session.recorder is not None and mode is Mode.XLA and entry.programs is not None:
@@ -174,6 +174,7 @@ def run_rule(
         evidence=evidence,
         finding=finding,
         message=finding.as_text(blank.replay) if finding else message,
+        notes=tuple(ctx.learnt),
         seconds=time.perf_counter() - start,
     )
 

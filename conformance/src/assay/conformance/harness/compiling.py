@@ -10,7 +10,8 @@ from typing import Any
 from assay.conformance.bundles.recording import active_recorder
 from assay.conformance.bundles.watching import watched
 from assay.conformance.harness.places import Place, frames_in, own_place
-from assay.conformance.harness.replacements import replacement_for
+from assay.conformance.harness.replacements import FIXED_SIZE, replacement_for
+from assay.conformance.harness.standing_in import through_xla
 from assay.conformance.model.errors import SubjectError, Violation
 from assay.conformance.model.vocabulary import Target
 
@@ -19,6 +20,8 @@ _NODE = re.compile(r"\[?\[?\{\{(?:function_node|node) [^}]*\}\}\]?\]?:?")
 _FUNCTION = re.compile(r"\b__inference_(\w+?)_\d+(?:\[[^\]]*\])?")
 _SIGNS_OF_A_COMPILER = ("XLA", "tf2xla", "compile", "HLO", "compilation")
 _CREATED = "The op is created at"
+_LOWERING = "Failed getting HLO text: '"
+_NO_CONSTANT = re.compile(r"Input \d+ to node `[^`]*` with op (?P<kind>\w+) must be a compile-time constant")
 _MOST_CHARACTERS = 240
 
 
@@ -27,7 +30,8 @@ class Refusal:
     """Why a compiler would not take a step.
 
     Attributes:
-      kinds: The types of the operations that it has no kernel for, when it says so.
+      kinds: The types of the operations that it has no kernel for, or that need a constant, when it says so.
+      lacks_constant: Whether an operation needs a constant, and is given what is computed from values.
       said: What it says otherwise, in one line.
       place: The subject's line that made the operation, when the compiler names it.
     """
@@ -35,6 +39,7 @@ class Refusal:
     kinds: tuple[str, ...]
     said: str
     place: Place | None
+    lacks_constant: bool = False
 
 
 def compiled(function: Callable[..., Any], target: Target, *, name: str = "a function") -> Callable[..., Any]:
@@ -55,7 +60,7 @@ def compiled(function: Callable[..., Any], target: Target, *, name: str = "a fun
 
     if target not in (Target.CPU, Target.GPU):
         raise ValueError(f"There is no compiler for the target {target}; expected {Target.CPU} or {Target.GPU}.")
-    return recorded(tf.function(function, jit_compile=True), function, name=name)
+    return through_xla(recorded(tf.function(function, jit_compile=True), function, name=name))
 
 
 def recorded(traced: Callable[..., Any], function: Callable[..., Any], *, name: str) -> Callable[..., Any]:
@@ -79,10 +84,17 @@ def refusal_of(error: SubjectError) -> Refusal | None:
     import tensorflow as tf
 
     text = str(error.original)
-    if not isinstance(error.original, tf.errors.OpError) or not any(sign in text for sign in _SIGNS_OF_A_COMPILER):
+    lowered = isinstance(error.original, ValueError) and text.startswith(_LOWERING)
+    at_work = isinstance(error.original, tf.errors.OpError) and any(sign in text for sign in _SIGNS_OF_A_COMPILER)
+    if not (lowered or at_work):
         return None
+    text = text.removeprefix(_LOWERING).removesuffix("'")
+    place = own_place(frames_in(text))
+    wanting = tuple(dict.fromkeys(match["kind"] for match in _NO_CONSTANT.finditer(text)))
+    if wanting:
+        return Refusal(wanting, _in_one_line(text), place, lacks_constant=True)
     kinds = tuple(dict.fromkeys(match["kind"] for match in _UNSUPPORTED.finditer(text)))
-    return Refusal(kinds, _in_one_line(text), own_place(frames_in(text)))
+    return Refusal(kinds, _in_one_line(text), place)
 
 
 def explained(error: SubjectError, what: str) -> SubjectError | Violation:
@@ -101,6 +113,13 @@ def explained(error: SubjectError, what: str) -> SubjectError | Violation:
             f"XLA refuses {what}{where}: {refusal.said}",
             cause="the operation needs a constant, a type or a shape that XLA cannot give it",
             fix="Use shapes that are known while it is traced, and types that XLA has (numbers and booleans).",
+        )
+    if refusal.lacks_constant:
+        return Violation(
+            f"XLA refuses {what}, because {refusal.kinds[0]} needs a constant, and is given what is computed from "
+            f"values{where}",
+            cause="a length, a bound, an axis or a shape is computed from values, and what is compiled has fixed ones",
+            fix=FIXED_SIZE,
         )
     why, instead = replacement_for(refusal.kinds)
     return Violation(

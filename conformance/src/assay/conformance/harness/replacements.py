@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-_FIXED_SIZE = "Work on all elements with a mask or weights, or pad to a size that is known while the step is traced."
+FIXED_SIZE = "Work on all elements with a mask or weights, or pad to a size that is known while the step is traced."
+"""What to do instead of a shape that depends on values."""
 _PIPELINE = "Do it in build_inputs, before the data reaches the step."
 _LOGS = "Return the value in the logs of the step; the loop prints and writes them."
 _ONE_HOT = "Count with `tf.reduce_sum(tf.one_hot(ids, num_classes), axis=0)`, whose size is known."
@@ -26,12 +27,12 @@ _TABLE: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (
         ("DynamicPartition", "DynamicStitch"),
         "`tf.dynamic_partition` returns parts of the size that the values say",
-        _FIXED_SIZE,
+        FIXED_SIZE,
     ),
     (
         ("StridedSlice", "Slice", "Range", "Reshape", "Fill", "OneHot", "TopK", "Tile", "Pad", "BroadcastTo"),
         "a length, a bound or a shape is computed from values",
-        _FIXED_SIZE,
+        FIXED_SIZE,
     ),
     (
         ("SegmentSum", "SegmentMean", "SegmentMax", "SegmentMin", "SegmentProd"),
@@ -61,7 +62,7 @@ _TABLE: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "a TensorArray that grows has no room when it is compiled",
         "Give it its size: `tf.TensorArray(tf.float32, size=steps)`, or use tf.map_fn or tf.stack.",
     ),
-    (("Ragged", "Sparse"), "ragged and sparse tensors have as many elements as their values say", _FIXED_SIZE),
+    (("Ragged", "Sparse"), "ragged and sparse tensors have as many elements as their values say", FIXED_SIZE),
     (
         ("ResizeArea", "ResizeBicubic", "CropAndResize"),
         "this way of resizing has no kernel there",

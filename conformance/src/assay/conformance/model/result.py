@@ -57,6 +57,8 @@ class Result:
       finding: The parts of the failure message, when it is one.
       reason: Why an expectation says that it fails, or an empty string.
       device: The device that a replay of the check's calls ran on; an empty string when nothing was replayed.
+      notes: What was learnt about the subject on the target beside the outcome: a compiler's figures, what runs on
+        the host.
     """
 
     subject: str
@@ -75,6 +77,7 @@ class Result:
     finding: Finding | None = None
     reason: str = ""
     device: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def rests_on(self) -> str:
@@ -85,6 +88,7 @@ class Result:
         """The result as plain JSON values."""
         plain = dataclasses.asdict(self)
         plain["seconds"] = round(self.seconds, 4)
+        plain["notes"] = list(self.notes)
         return plain
 
     @classmethod
@@ -98,5 +102,6 @@ class Result:
                 "evidence": Evidence(plain["evidence"]),
                 "outcome": Outcome(plain["outcome"]),
                 "finding": None if finding is None else Finding(**finding),
+                "notes": tuple(plain["notes"]),
             }
         )

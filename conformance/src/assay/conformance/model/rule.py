@@ -39,6 +39,7 @@ class Rule:
       references: Where the trap is on record: `owner/repository#number`, papers, documentation.
       evidence: What a result of the rule rests on.
       gate: Whether nothing else can be observed of a subject that fails; a gate runs first.
+      compiled_modes: Further modes in which the compiler of a TPU that is not there is asked.
     """
 
     id: str
@@ -55,6 +56,7 @@ class Rule:
     references: tuple[str, ...] = ()
     evidence: Evidence = Evidence.EXECUTED
     gate: bool = False
+    compiled_modes: tuple[Mode, ...] = ()
 
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id):

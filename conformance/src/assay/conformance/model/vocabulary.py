@@ -54,7 +54,7 @@ class Evidence(enum.StrEnum):
     STATIC = "static"
     """The operations and the kernel registry were analysed; nothing ran."""
     STAND_IN = "stand-in"
-    """XLA on CPU stood in for the device. Never proof."""
+    """The CPU stood in for the device, through XLA where the subject computes. Never proof."""
     NONE = "none"
     """Nothing was observed; the message says why."""
 

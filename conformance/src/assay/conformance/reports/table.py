@@ -50,6 +50,8 @@ def print_report(report: Report, console: Console, *, verbose: bool = False) -> 
         for note in () if subject in told else report.notes.get(subject, ()):
             console.print(Text(f"{_INDENT}{note}", style="dim"), soft_wrap=True)
         told.add(subject)
+        for note in dict.fromkeys(note for result in results for note in result.notes):
+            console.print(Text(f"{_INDENT}on {target}: {note}", style="dim"), soft_wrap=True)
         for replay in report.replays:
             if (replay["subject"], replay["target"]) == (subject, target):
                 console.print(Text(f"{_INDENT}{_replayed(replay)}", style="dim"), soft_wrap=True)

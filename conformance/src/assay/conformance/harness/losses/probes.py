@@ -73,7 +73,7 @@ def require_independent_examples(ctx: Context) -> None:
         raise NotApplicable("The loss of one example depends on the others (see L212), so rows cannot be taken apart.")
 
 
-def coupling_of(ctx: Context, size: int, row: int, *, seed: int = 0) -> str:
+def coupling_of(ctx: Context, size: int, row: int, *, seed: int = 0, mode: Mode = Mode.EAGER) -> str:
     """Return how the loss of a batch couples one of its examples with the others; empty when it does not.
 
     Args:
@@ -81,15 +81,16 @@ def coupling_of(ctx: Context, size: int, row: int, *, seed: int = 0) -> str:
       size: How many examples, two or more.
       row: The example whose predictions are changed.
       seed: Which batch of that size.
+      mode: How the loss is called.
     """
     first = sample_of(ctx).grow(size, seed=seed)
     second = _varied(ctx, first)
     rest = [index for index in range(size) if index != row]
     if has_reduction(ctx, NONE):
         loss = component(ctx, NONE)
-        values = value(ctx, loss, first, mode=Mode.EAGER)
+        values = value(ctx, loss, first, mode=mode)
         if values.ndim and values.shape[0] == size:
-            changed = value(ctx, loss, _mixed(first, second, [row]), mode=Mode.EAGER)
+            changed = value(ctx, loss, _mixed(first, second, [row]), mode=mode)
             if changed.shape != values.shape:
                 return f"its unreduced shape changes from {list(values.shape)} to {list(changed.shape)}"
             if ctx.tolerance("coupling").allows(changed[rest], values[rest]):
@@ -99,18 +100,18 @@ def coupling_of(ctx: Context, size: int, row: int, *, seed: int = 0) -> str:
                 f"with other predictions for example {row} of {size} alone, the unreduced values of the other examples "
                 f"move by up to {moved:.3g}"
             )
-    return _not_additive(ctx, first, second, row, rest)
+    return _not_additive(ctx, first, second, row, rest, mode)
 
 
 def _coupling(ctx: Context) -> str:
     return next((found for row in range(ROWS) if (found := coupling_of(ctx, ROWS, row))), "")
 
 
-def _not_additive(ctx: Context, first: Batch, second: Batch, row: int, rest: list[int]) -> str:
+def _not_additive(ctx: Context, first: Batch, second: Batch, row: int, rest: list[int], mode: Mode) -> str:
     loss, allowed = summed(ctx), ctx.tolerance("additive")
 
     def total(rows: list[int]) -> float:
-        return float(np.sum(value(ctx, loss, _mixed(first, second, rows), mode=Mode.EAGER)))
+        return float(np.sum(value(ctx, loss, _mixed(first, second, rows), mode=mode)))
 
     neither, alone, others, both = total([]), total([row]), total(rest), total([row, *rest])
     if not np.all(np.isfinite([neither, alone, others, both])):

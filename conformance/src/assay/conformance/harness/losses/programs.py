@@ -25,6 +25,10 @@ def programs(ctx: Context, *, narrow: bool = False) -> list[Program]:
     Raises:
       SubjectError: If the loss cannot be made.
     """
+    return ctx.share(("programs", narrow), lambda: _make(ctx, narrow=narrow))
+
+
+def _make(ctx: Context, *, narrow: bool) -> list[Program]:
     import tensorflow as tf
 
     loss = component(ctx)

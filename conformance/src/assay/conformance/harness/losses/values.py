@@ -12,6 +12,7 @@ from assay.conformance.harness.calls import calling
 from assay.conformance.harness.compiling import recorded
 from assay.conformance.harness.losses.component import LossComponent, as_tensors, to_float64
 from assay.conformance.harness.samples import Batch
+from assay.conformance.harness.standing_in import through_xla
 from assay.conformance.harness.strategies import placement, strategy_for
 from assay.conformance.model.errors import NotApplicable
 from assay.conformance.model.vocabulary import Mode
@@ -85,7 +86,7 @@ def _call(
     if key not in loss.compiled:
         function = make()
         if mode is Mode.XLA:
-            function = recorded(tf.function(function, jit_compile=True), function, name=_NAMES[what])
+            function = through_xla(recorded(tf.function(function, jit_compile=True), function, name=_NAMES[what]))
         elif mode is not Mode.EAGER:
             function = tf.function(function)
         loss.compiled[key] = function

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -11,12 +12,13 @@ from typing import Any
 import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness.calls import calling
+from assay.conformance.harness.compiling import compiled
 from assay.conformance.harness.flavour import set_random_seed
 from assay.conformance.harness.samples import Batch, sample_of
 from assay.conformance.harness.strategies import placement, strategy_for
 from assay.conformance.harness.values import as_numpy
 from assay.conformance.model.errors import NotApplicable, SubjectError
-from assay.conformance.model.vocabulary import Mode
+from assay.conformance.model.vocabulary import Mode, Target
 
 Numbers = Mapping[str, np.ndarray]
 """A result: float64 by name; a result without names is called `result`."""
@@ -57,6 +59,15 @@ class Metric:
     metric: Any
     signature: Signature
     extras: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @functools.cached_property
+    def compiled(self) -> Callable[..., Any]:
+        """Its update, compiled by XLA."""
+
+        def update_state(*sides: Any) -> None:
+            self.update(*sides)
+
+        return compiled(update_state, Target.CPU, name="update_state")
 
     def update(self, y_true: Any, y_pred: Any, weights: Any = None) -> None:
         """Count a batch; what `update_state` returns (an operation, in tf_keras) is dropped."""
@@ -137,7 +148,7 @@ def placed(ctx: Context) -> Any:
 def update(
     ctx: Context, metric: Metric, batch: Batch, weights: Any = None, *, function: Callable[..., Any] | None = None
 ) -> None:
-    """Count a batch.
+    """Count a batch, op by op, or compiled in the mode `xla`.
 
     Args:
       ctx: The check's context.
@@ -147,11 +158,21 @@ def update(
       function: What to call in place of `metric.update`: a `tf.function` of it.
 
     Raises:
+      NotApplicable: If the mode is XLA and the batch holds strings.
       SubjectError: If the metric raises.
     """
+    if function is None and ctx.mode is Mode.XLA:
+        refuse_strings(batch)
+        function = metric.compiled
     weighted = "" if weights is None else f", weights {list(np.shape(weights))}"
     with placed(ctx), calling(f"update_state on {batch.describe()}{weighted}"):
         (function or metric.update)(*tensors(batch, weights))
+
+
+def refuse_strings(batch: Batch) -> None:
+    """Lift the rule when a batch holds strings, which XLA cannot be given."""
+    if any(array.dtype.kind in "SUO" for array in (*batch.truth, *batch.predictions)):
+        raise NotApplicable("The batch holds strings, which XLA cannot be given.")
 
 
 def result(ctx: Context, metric: Metric) -> Numbers:

@@ -20,6 +20,10 @@ def programs(ctx: Context) -> list[Program]:
     Raises:
       SubjectError: If the metric cannot be made.
     """
+    return ctx.share("programs", lambda: _make(ctx))
+
+
+def _make(ctx: Context) -> list[Program]:
     metric = fresh(ctx)
     batch = sample_of(ctx).grow(_ROWS)
 

@@ -8,20 +8,31 @@ from typing import Any
 from assay.conformance.context import Context
 from assay.conformance.harness.calls import calling
 from assay.conformance.harness.compiling import recorded
-from assay.conformance.harness.metrics.component import Metric, Numbers, numbers, placed, tensors, update
+from assay.conformance.harness.metrics.component import (
+    Metric,
+    Numbers,
+    numbers,
+    placed,
+    refuse_strings,
+    tensors,
+    update,
+)
 from assay.conformance.harness.samples import Batch
-from assay.conformance.model.errors import NotApplicable
+from assay.conformance.harness.standing_in import through_xla
 from assay.conformance.model.vocabulary import Mode
 
 
-def traced(metric: Metric, *, jit_compile: bool = False) -> Callable[..., Any]:
-    """Return a `tf.function` of a metric's update."""
+def traced(metric: Metric, mode: Mode = Mode.GRAPH) -> Callable[..., Any]:
+    """Return a `tf.function` of a metric's update, compiled in the mode `xla`."""
     import tensorflow as tf
+
+    if mode is Mode.XLA:
+        return metric.compiled
 
     def run(*sides: Any) -> None:
         metric.update(*sides)
 
-    return tf.function(run, jit_compile=True if jit_compile else None, reduce_retracing=False)
+    return tf.function(run, reduce_retracing=False)
 
 
 def creations(ctx: Context, metric: Metric, batch: Batch) -> int:
@@ -38,7 +49,7 @@ def creations(ctx: Context, metric: Metric, batch: Batch) -> int:
         made.append(options.get("name"))
         return next_creator(**options)
 
-    function = traced(metric)
+    function = traced(metric, ctx.mode)
 
     def run(*sides: Any) -> None:
         with tf.variable_creator_scope(watch):
@@ -59,17 +70,15 @@ def run_in(
     """
     import tensorflow as tf
 
-    if mode is Mode.XLA and any(
-        array.dtype.kind in "SUO" for one in batches for array in (*one.truth, *one.predictions)
-    ):
-        raise NotApplicable("The batch holds strings, which XLA cannot be given.")
+    for batch in batches if mode is Mode.XLA else ():
+        refuse_strings(batch)
 
     def step(*sides: Any) -> None:
         metric.update(*sides)
 
     function: Callable[..., Any] = step
     if mode is Mode.XLA:
-        function = recorded(tf.function(step, jit_compile=True), step, name="update_state")
+        function = through_xla(recorded(tf.function(step, jit_compile=True), step, name="update_state"))
     elif mode is not Mode.EAGER:
         function = tf.function(step)
     read = metric.metric.result

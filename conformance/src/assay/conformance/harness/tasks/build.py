@@ -72,6 +72,7 @@ def build_task(
     momentum: float = 0.0,
     loss_scale: float | None = None,
     precision: str | None = None,
+    strategy: Any = None,
     equal_start: bool = True,
 ) -> Build:
     """Make a new Task and everything it needs to take steps; never shared, so that a rule may do with it what it likes.
@@ -83,6 +84,7 @@ def build_task(
       momentum: Of the suite's SGD; above zero there are slot variables.
       loss_scale: Wrap the optimizer in a LossScaleOptimizer that starts at this scale.
       precision: The global policy while the model is made; `mixed_float16` in mixed-precision mode, else `float32`.
+      strategy: The strategy in whose scope everything is made; that of the mode when None.
       equal_start: Start from the same weights as every other build of this subject; False leaves them as built.
 
     Raises:
@@ -95,7 +97,7 @@ def build_task(
         precision = precision or "mixed_float16"
         loss_scale = loss_scale or MIXED_PRECISION_LOSS_SCALE
     precision = precision or "float32"
-    strategy = strategy_for(ctx.target, mode)
+    strategy = strategy_for(ctx.target, mode) if strategy is None else strategy
     with precision_policy(precision), placement(ctx.target, strategy):
         task = make_component(ctx)
         with calling("build_model"):

@@ -24,15 +24,18 @@ def traced_steps(ctx: Context) -> Mapping[str, Any]:
     step writes with `tf.summary` is in the graph. Random layers are left on.
 
     Args:
-      ctx: The check's context; its mode does not matter.
+      ctx: The check's context; in the mode `mixed_precision` the steps are made for it, in all others it does not
+        matter.
 
     Raises:
       SubjectError: If a step raises.
     """
     import tensorflow as tf
 
+    mode = Mode.MIXED_PRECISION if ctx.mode is Mode.MIXED_PRECISION else Mode.GRAPH
+
     def trace() -> dict[str, Any]:
-        build = build_task(ctx, mode=Mode.GRAPH)
+        build = build_task(ctx, mode=mode)
 
         # A step that changes the containers of its batch is another rule's affair.
         def train(batch: Any) -> Any:
@@ -58,4 +61,4 @@ def traced_steps(ctx: Context) -> Mapping[str, Any]:
             writer.close()
         return graphs
 
-    return ctx.share("traced steps", trace)
+    return ctx.share(("traced steps", mode), trace)

@@ -39,6 +39,15 @@ class SubjectResults:
         return any(result.outcome in ALARMING for result in self.results)
 
     @property
+    def learnt(self) -> dict[str, list[str]]:
+        """What was learnt beside the outcomes, each sentence once, by target."""
+        found: dict[str, list[str]] = {}
+        for result in self.results:
+            own = found.setdefault(result.target, []) if result.notes else []
+            own.extend(one for one in result.notes if one not in own)
+        return found
+
+    @property
     def calm(self) -> bool:
         """Whether it asks nothing of the reader."""
         return all(result.outcome in CALM for result in self.results)

@@ -79,10 +79,23 @@ def _section(subject: SubjectResults, contents: Contents, *, is_open: bool, numb
         element("ul", together(notes), class_="notes", aria_label="What was inferred about the sample")
         if notes
         else EMPTY,
+        together([_learnt(target, sentences) for target, sentences in subject.learnt.items()]),
         _matrix(subject, contents),
         id=subject.anchor,
         open=is_open,
         class_="subject calm" if subject.calm else "subject",
+    )
+
+
+def _learnt(target: str, sentences: Sequence[str]) -> Html:
+    """What was learnt on a target beside the outcomes."""
+    return element(
+        "div",
+        element("strong", name(target)),
+        element("ul", together([element("li", prose(one)) for one in sentences])),
+        class_="notes learnt",
+        aria_label=f"What was learnt on {target}",
+        role="group",
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness import losses
 from assay.conformance.harness.calls import calling
+from assay.conformance.harness.compiling import compiled
 from assay.conformance.harness.flavour import precision_policy
 from assay.conformance.harness.samples import sample_of
 from assay.conformance.lazy import tf
@@ -53,7 +54,8 @@ def check(ctx: Context) -> None:
     declared = _dtype_of(losses.component(ctx).loss)
     for policy, compute in _POLICIES.items():
         with precision_policy(policy):
-            loss = losses.new_component(ctx)
+            made = losses.new_component(ctx)
+            loss = compiled(made, ctx.target, name="the loss") if ctx.mode is Mode.XLA else made
             for name in dict.fromkeys(("float32", compute)):
                 cast = batch.cast_predictions(tf.as_dtype(name).as_numpy_dtype)
                 y_true, y_pred = losses.as_tensors(cast)

@@ -8,6 +8,7 @@ from assay.conformance.context import Context
 from assay.conformance.harness import losses
 from assay.conformance.harness.calls import calling
 from assay.conformance.harness.samples import Batch, Domain, Leaf, sample_of
+from assay.conformance.harness.standing_in import through_xla
 from assay.conformance.lazy import tf
 from assay.conformance.model import Level, Mode, Rule, Target, Violation
 from assay.conformance.specimens import CROSS_ENTROPY, HUBER_LOSS, SoundCrossEntropy, SoundHuber
@@ -47,7 +48,7 @@ def check(ctx: Context) -> None:
     """Run one trace with two batch sizes and compare with eager values."""
     sample = sample_of(ctx)
     loss = losses.component(ctx)
-    traced = tf.function(loss)
+    traced = tf.function(loss, jit_compile=True if ctx.mode is Mode.XLA else None)
     first = sample.grow(SIZES[0])
     y_true, y_pred = losses.as_tensors(first)
     layout = sample.layout
@@ -57,11 +58,12 @@ def check(ctx: Context) -> None:
     )
     with calling("tracing the loss with an unknown batch size"):
         concrete = traced.get_concrete_function(*specs)
+    run = through_xla(concrete) if ctx.mode is Mode.XLA else concrete
 
     def examine(case: tuple[int, int]) -> None:
         batch = sample.grow(case[0], seed=case[1])
         expected = losses.value(ctx, loss, batch, mode=Mode.EAGER)
-        found = _run(concrete, batch)
+        found = _run(run, batch)
         if found.shape != expected.shape or not ctx.tolerance("loss").allows(found, expected):
             raise Violation(
                 f"traced with an unknown batch size, the loss of {losses.counted(batch.size)} is "
@@ -86,10 +88,10 @@ def _specs(leaves: tuple[Leaf, ...], arrays: tuple[Any, ...]) -> list[Any]:
     return specs
 
 
-def _run(concrete: Any, batch: Batch) -> Any:
+def _run(traced: Any, batch: Batch) -> Any:
     y_true, y_pred = losses.as_tensors(batch)
     with calling(f"the loss, traced with an unknown batch size, on {batch.size} examples"):
-        return losses.to_float64(concrete(*tf.nest.flatten((y_true, y_pred))))
+        return losses.to_float64(traced(*tf.nest.flatten((y_true, y_pred))))
 
 
 class _StaticBatch(SoundHuber):

@@ -41,7 +41,9 @@ RULE = Rule(
         "Looks through the batches for strings and through the traced steps, functions, loops and branches in them "
         "included, for operations that make a shape out of values, which XLA may take on a CPU and a TPU does not. "
         "Then runs three train steps and two validation steps under `tf.function(jit_compile=True)`, random layers "
-        "switched off in training, and compares weights, logs and metrics with those of steps that are not compiled."
+        "switched off in training, and compares weights, logs and metrics with those of steps that are not compiled. "
+        "Where there is no TPU its compiler is asked for both steps, for those of a model made under `mixed_bfloat16`, "
+        "and for what each of a slice's devices runs on its share of the batch, sums across replicas included."
     ),
     why=(
         "A TPU runs nothing but what its compiler takes, and a GPU is often twice as fast with it. What the compiler "
@@ -60,6 +62,7 @@ def build_losses(self, labels, model_outputs, aux_losses=None):
     return tf.reduce_sum(losses * kept) / tf.maximum(tf.reduce_sum(kept), 1.0)
 """,
     modes=(Mode.XLA,),
+    compiled_modes=(Mode.MIXED_PRECISION, Mode.REPLICAS),
     targets=(Target.CPU, Target.GPU, Target.TPU),
     traits=("host_callbacks", "random_step", "random_inference"),
     references=("keras-team/keras-cv#895", "TensorFlow guide, XLA: Known issues"),

@@ -20,7 +20,7 @@ RULE = Rule(
     checks=(
         "Traces both steps without running them and looks every operation up in TensorFlow's kernel registry, by type "
         "and dtypes, functions, loops and branches included. The standard Linux wheel registers its GPU kernels on a "
-        "machine without a GPU too."
+        "machine without a GPU too. In mixed precision the steps are those of a float16 model with loss scaling."
     ),
     why=(
         "What has no kernel runs on the host: its inputs are copied from the GPU, the GPU waits, and the result is "
@@ -33,7 +33,7 @@ kept, kept_scores = tf.image.non_max_suppression_with_scores(boxes, scores, 100)
     good="""
 kept, count = tf.image.non_max_suppression_padded(boxes, scores, 100, pad_to_max_output_size=True)
 """,
-    modes=(Mode.GRAPH,),
+    modes=(Mode.GRAPH, Mode.MIXED_PRECISION),
     targets=(Target.GPU,),
     references=("TensorFlow guide, Use a GPU: Logging device placement",),
     evidence=Evidence.STATIC,

@@ -55,10 +55,11 @@ def check(ctx: Context) -> None:
     topology = ctx.session.topology
     for program in step_programs(ctx):
         try:
-            tpu.require_compiler()
             taken = compiled_for_tpu(program, ctx)
         except tpu.CompilerMissingError as missing:
             raise NotRun("Only the TPU compiler knows what a step needs.", remedy=str(missing)) from missing
+        except tpu.CompilerUndecidedError as undecided:
+            raise NotRun(f"Nothing is known of {program.name}. {undecided}", remedy="T402 says more.") from undecided
         except SubjectError as error:
             raise NotApplicable(f"{program.name} does not compile, which T402 says more about.") from error
         except tpu.CompilerRefusedError as refused:
@@ -74,9 +75,9 @@ def check(ctx: Context) -> None:
                 fix="Make the batch a replica smaller, compute in bfloat16, recompute activations "
                 "(`tf.recompute_grad`), or split what is large.",
             ) from refused
-        ctx.note(
-            f"TPU {topology.name}: {program.name} needs {readable(taken.memory_bytes)} of "
-            f"{readable(topology.device_bytes)}."
+        ctx.learn(
+            f"{program.name} needs {readable(taken.memory_bytes)} of the {readable(topology.device_bytes)} that a "
+            f"device of {topology.name} has."
         )
 
 

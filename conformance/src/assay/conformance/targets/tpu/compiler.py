@@ -1,6 +1,6 @@
 """The TPU compiler, run ahead of time on a machine without a TPU.
 
-libtpu, which holds the compiler, makes compile-only devices of any topology, and jax reaches it.
+It is asked in a process of its own, one for each process of the suite.
 """
 
 from __future__ import annotations
@@ -9,20 +9,13 @@ import dataclasses
 import functools
 import importlib.metadata
 import os
-from typing import Any
 
-from assay.conformance.stablehlo import adapter
-from assay.conformance.stablehlo.hlo import without_copies
-from assay.conformance.stablehlo.versions import JaxMissingError, private_corners, require_jax
+from assay.conformance.stablehlo.versions import JaxMissingError, require_jax
 from assay.conformance.targets.tpu.topologies import DEFAULT_TOPOLOGY, Topology
+from assay.conformance.targets.tpu.worker import Worker, WorkerDiedError
 
 _INSTALL = "pip install 'assay-conformance[tpu]'"
-_ENVIRONMENT = {
-    "TPU_SKIP_MDS_QUERY": "1",  # there is no TPU machine to ask about itself
-    "TPU_ACCELERATOR_TYPE": "v5litepod-4",
-    "TPU_WORKER_HOSTNAMES": "localhost",
-    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",  # nothing is run: several processes may compile at a time
-}
+_OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "Ran out of memory")
 
 
 class CompilerMissingError(Exception):
@@ -33,20 +26,27 @@ class CompilerRefusedError(Exception):
     """The TPU compiler does not take a program; the message is the compiler's, shortened.
 
     Attributes:
+      compiler: The compiler's version.
       out_of_memory: Whether the reason is that the program needs more memory than the chip has.
     """
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.out_of_memory = "RESOURCE_EXHAUSTED" in message or "Ran out of memory" in message
+    def __init__(self, message: str, compiler: str = "") -> None:
+        super().__init__(_essence(message))
+        self.compiler = compiler
+        self.out_of_memory = any(sign in message for sign in _OUT_OF_MEMORY)
+
+
+class CompilerUndecidedError(Exception):
+    """Nothing is known of the program: the compiler crashed over it, or it cannot be put in the compiler's language."""
 
 
 @dataclasses.dataclass(frozen=True)
 class CompiledProgram:
-    """What the TPU compiler says about a program that it took.
+    """What the TPU compiler says about a program that it took; of each device, where several run it.
 
     Attributes:
       topology: What it was compiled for.
+      replicas: How many devices run it together.
       compiler: The compiler's version.
       argument_bytes: Memory of the arguments, variables among them.
       output_bytes: Memory of the results, the new values of variables among them.
@@ -57,6 +57,7 @@ class CompiledProgram:
     """
 
     topology: Topology
+    replicas: int
     compiler: str
     argument_bytes: int
     output_bytes: int
@@ -86,75 +87,56 @@ def require_compiler() -> None:
         raise CompilerMissingError(f"The TPU compiler cannot be reached: {missing} {_INSTALL}.") from None
 
 
-def compiler_version(topology: Topology = DEFAULT_TOPOLOGY) -> str:
-    """Return the compiler's version: `libtpu 0.0.52`, and the day it was built.
-
-    Raises:
-      CompilerMissingError: If it is not there.
-    """
-    lines = _client(topology).platform_version.splitlines()
-    built = next((line.partition("(")[0].strip() for line in lines if line.startswith("Built on")), "")
-    return f"libtpu {importlib.metadata.version('libtpu')}" + (f" (b{built[1:]})" if built else "")
+def warm_up() -> None:
+    """Start the compiler's process, which loads it while this one goes on; nothing where there is no compiler."""
+    try:
+        require_compiler()
+    except CompilerMissingError:
+        return
+    _worker()
 
 
-def compile_program(module: bytes, topology: Topology = DEFAULT_TOPOLOGY) -> CompiledProgram:
-    """Compile a program for one device of a topology.
+def compile_program(module: bytes, topology: Topology = DEFAULT_TOPOLOGY, *, replicas: int = 1) -> CompiledProgram:
+    """Compile a program for devices of a topology.
 
     Args:
       module: A serialised `xla.HloModuleProto`, as `tf.function(jit_compile=True).experimental_get_compiler_ir` gives
         for the stage `hlo_serialized`.
       topology: What to compile for.
+      replicas: How many devices run it together, exchanging what they sum across replicas.
 
     Raises:
       CompilerMissingError: If the compiler is not there, or its interface is another.
       CompilerRefusedError: If the compiler does not take the program.
+      CompilerUndecidedError: If it crashed, or could not be given the program.
     """
-    client = _client(topology)
+    require_compiler()
     try:
-        with private_corners():
-            from jax._src.lib import _jax
-            from jax.extend.backend import get_compile_options
-
-            devices = _jax.DeviceList((_device(topology),))
-            options = get_compile_options(num_replicas=1, num_partitions=1)
-        with adapter.mlir_context():
-            lowered = adapter.parse(adapter.stablehlo_of(without_copies(module)))
-            executable = client.compile(lowered, devices, options)
-    except JaxMissingError as changed:
-        raise CompilerMissingError(str(changed)) from changed
-    except (RuntimeError, ValueError) as refused:
-        raise CompilerRefusedError(_essence(str(refused))) from refused
-    memory = executable.get_compiled_memory_stats()
-    return CompiledProgram(
-        topology=topology,
-        compiler=compiler_version(topology),
-        argument_bytes=memory.argument_size_in_bytes,
-        output_bytes=memory.output_size_in_bytes,
-        aliased_bytes=memory.alias_size_in_bytes,
-        temporary_bytes=memory.temp_size_in_bytes,
-        code_bytes=memory.generated_code_size_in_bytes,
-        flops=float(executable.cost_analysis().get("flops", 0.0)),
-    )
+        answer = _worker().ask(module, topology=topology.name, replicas=replicas)
+    except WorkerDiedError as died:
+        raise CompilerUndecidedError(f"The TPU compiler itself crashed over it ({died}).") from died
+    if "missing" in answer:
+        raise CompilerMissingError(f"The TPU compiler cannot be used: {_essence(answer['missing'])}")
+    if "inexpressible" in answer:
+        raise CompilerUndecidedError(f"It has no form that the compiler can read: {_essence(answer['inexpressible'])}")
+    if "refused" in answer:
+        raise CompilerRefusedError(answer["refused"], answer["compiler"])
+    return CompiledProgram(topology=topology, replicas=replicas, **answer["taken"])
 
 
-def _client(topology: Topology) -> Any:
-    return _device(topology).client
+def _worker() -> Worker:
+    """The compiler's process; another when it has died."""
+    worker = _worker_of(os.getpid())
+    if not worker.alive:
+        _worker_of.cache_clear()
+        worker = _worker_of(os.getpid())
+    return worker
 
 
 @functools.cache
-def _device(topology: Topology) -> Any:
-    """The first compile-only device of a topology."""
-    require_compiler()
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    from jax.experimental import topologies
-
-    try:
-        return topologies.get_topology_desc(platform="tpu", topology_name=topology.name).devices[0]
-    except (RuntimeError, ValueError, NotImplementedError) as refused:
-        raise CompilerMissingError(
-            f"The TPU compiler makes no devices of the topology {topology.name}: {_essence(str(refused))}"
-        ) from refused
+def _worker_of(process: int) -> Worker:
+    """One for each process of the suite: what was forked must not share its parent's."""
+    return Worker()
 
 
 def _essence(message: str) -> str:

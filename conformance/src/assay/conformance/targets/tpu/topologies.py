@@ -7,6 +7,7 @@ References:
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 
 from assay.conformance.model.errors import UsageError
@@ -35,6 +36,11 @@ class Topology:
     def name(self) -> str:
         """The name that the compiler knows: `v5e:2x2`."""
         return f"{self.generation}:{self.shape}"
+
+    @property
+    def devices(self) -> int:
+        """How many devices the slice has."""
+        return math.prod(map(int, self.shape.split("x"))) * self.cores
 
     @property
     def device_bytes(self) -> int:

@@ -1,0 +1,101 @@
+"""Why a target does not take a program, told by the subject's own lines instead of the compiler's text."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from assay.conformance.harness.graphs import Operation, operations
+from assay.conformance.harness.replacements import replacement_for
+from assay.conformance.harness.tasks.value_shapes import value_shaped
+from assay.conformance.model.errors import Violation
+from assay.conformance.model.vocabulary import Evidence
+from assay.conformance.targets.programs import Program
+from assay.conformance.targets.tpu import CompilerRefusedError, Topology
+
+NAMED_AT_MOST = 3
+_WIDE = {"c128": "complex128", "f64": "float64", "s64": "int64", "u64": "uint64"}
+_WIDE_DTYPE = re.compile(r"\b(c128|f64|s64|u64)\b")
+_HLO_OPERATION = re.compile(r"\bfor ([A-Z][A-Za-z]+)\b")
+_HBM = re.compile(r"[Uu]sed (?P<used>[\d.]+[KMGT]?) of (?P<there>[\d.]+[KMGT]?) hbm")
+
+
+def refuse_value_shapes(program: Program, graph: Any) -> None:
+    """Raise when an operation of a program makes a shape out of values.
+
+    Args:
+      program: The program.
+      graph: Its graph.
+
+    Raises:
+      Violation: Naming the operations.
+    """
+    found = list(itertools.islice(value_shaped(graph), NAMED_AT_MOST))
+    if found:
+        why, instead = replacement_for(one.kind for one in found)
+        raise Violation(
+            f"a TPU runs programs of fixed shapes, and in {program.name} a shape depends on values: {named(found)}",
+            cause=why,
+            fix=instead,
+            evidence=Evidence.STATIC,
+        )
+
+
+def refused_by_compiler(program: Program, graph: Any, topology: Topology, refused: CompilerRefusedError) -> Violation:
+    """Return what to raise for a program that the TPU compiler does not take.
+
+    Args:
+      program: The program.
+      graph: Its graph.
+      topology: What it was compiled for.
+      refused: What the compiler said.
+    """
+    by = f"the TPU compiler ({refused.compiler}, for {topology.name})"
+    if refused.out_of_memory:
+        used = _HBM.search(str(refused))
+        needs = f" ({used['used']} of {used['there']})" if used else ""
+        return Violation(
+            f"{program.name} needs more memory than a {topology.generation} device has{needs}, says {by}",
+            cause="a large intermediate result: everything compared with everything, one-hot labels of large images",
+            fix="Make the batch a replica smaller, compute in bfloat16, or split what is large (tf.map_fn over rows).",
+            evidence=Evidence.COMPILED,
+        )
+    dtypes = [_WIDE[sign] for sign in dict.fromkeys(_WIDE_DTYPE.findall(str(refused)))]
+    culprits = _culprits(graph, str(refused), dtypes)
+    where = f", at {named(culprits)}" if culprits else ""
+    if dtypes:
+        return Violation(
+            f"{by} refuses {program.name}, because a TPU does not have this operation in {' or '.join(dtypes)}{where}",
+            cause="a NumPy array or a cast brought the wide dtype in; a CPU has it, a TPU computes in 32 bits and less",
+            fix="Cast to float32 (complex64) before the operation, or do it in build_inputs or in aggregate_logs, "
+            "which run on the host.",
+            evidence=Evidence.COMPILED,
+        )
+    return Violation(
+        f"{by} refuses {program.name}{where}: {refused}",
+        cause="an operation that XLA computes on a CPU and no TPU has",
+        fix="Compute it with operations that TPUs have, or do it in build_inputs or in aggregate_logs, which run on "
+        "the host.",
+        evidence=Evidence.COMPILED,
+    )
+
+
+def _culprits(graph: Any, message: str, dtypes: Iterable[str]) -> list[Operation]:
+    """The operations that a message of the compiler may speak of: by what it calls them, and by dtype."""
+    wide = [one for one in operations(graph) if one.kind != "Const" and _has_dtype(one, dtypes)]
+    called = [word.lower() for word in _HLO_OPERATION.findall(message)]
+    return [one for one in wide if any(word in one.kind.lower() for word in called)] or wide
+
+
+def _has_dtype(operation: Operation, dtypes: Iterable[str]) -> bool:
+    names = {tensor.dtype.name for tensor in (*operation.op.inputs, *operation.op.outputs)}
+    return bool(names.intersection(dtypes))
+
+
+def named(found: Iterable[Operation]) -> str:
+    """The operations with the lines that made them, each once, a few of them in words."""
+    texts = list(dict.fromkeys(map(str, found)))
+    more = len(texts) - NAMED_AT_MOST
+    return "; ".join(texts[:NAMED_AT_MOST]) + (f"; and {more} more" if more > 0 else "")
