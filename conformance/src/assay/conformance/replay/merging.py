@@ -184,8 +184,8 @@ def _other_versions(bundle: ReplayedBundle, versions: Mapping[str, str]) -> str:
 def _require_same_seed(replay: ReplayReport, bundle: ReplayedBundle, seed: int) -> None:
     if bundle.seed != seed:
         raise ReplayError(
-            f"{replay.source}: the bundle of {bundle.name} was made with --seed {bundle.seed}, and this run has {seed}: "
-            "give both the same."
+            f"{replay.source}: the bundle of {bundle.name} was made with --seed {bundle.seed}, and this run has "
+            f"{seed}: give both the same."
         )
 
 
