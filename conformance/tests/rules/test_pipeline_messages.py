@@ -161,6 +161,36 @@ def test_i302_tells_what_agrees_and_what_differs():
     assert "Python or NumPy" in finding.cause
 
 
+def scenes(params, *, seed, flip=False):
+    """Forty constant images with one-hot labels in floating point, of which the order cannot be read off."""
+    images = np.repeat(np.arange(40.0, dtype=np.float32)[:, None], 3, axis=1)
+    dataset = tf.data.Dataset.from_tensor_slices((images, np.eye(2, dtype=np.float32)[[0] * 40]))
+    if params.is_training:
+        dataset = dataset.shuffle(40, seed=seed).repeat()
+    if params.is_training and flip:
+        keyed = dataset.enumerate()
+        dataset = keyed.map(lambda i, xy: (xy[0] + tf.random.stateless_uniform([3], tf.stack([1, i])), xy[1]))
+    return dataset.batch(params.global_batch_size, drop_remainder=params.drop_remainder)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_unseeded_shuffle_is_blamed_by_i202_alone_where_labels_do_not_tell_the_order(flip):
+    def unseeded(params):
+        return scenes(params, seed=None, flip=flip)
+
+    lifted = result_of("I302", unseeded)
+
+    assert lifted.outcome is Outcome.NOT_APPLICABLE, lifted.message
+    assert "params.seed is not used" in finding_of("I202", unseeded).cause
+
+
+@pytest.mark.parametrize("rule", ["I202", "I302"])
+def test_seeded_shuffle_and_augmentation_pass_where_labels_do_not_tell_the_order(rule):
+    result = result_of(rule, lambda params: scenes(params, seed=params.seed, flip=True))
+
+    assert result.outcome is Outcome.PASS, result.message
+
+
 def test_rules_about_evaluation_do_not_speak_of_a_pipeline_that_only_trains():
     sample = {"training": None}
     outcomes = {rule: result_of(rule, numbers, sample).outcome for rule in ("I000", "I101", "I204", "I201", "I206")}

@@ -22,6 +22,8 @@ _METHODS = (
     "snapshot", "unique",
 )  # fmt: skip
 
+_SEEDS_OF_SHUFFLE = slice(2, 4)  # inputs of every version of the operation: data, buffer, seed, second seed
+
 _KEYED_BY_SEED = (
     "Draw with tf.random.stateless_* or tf.image.stateless_random_*, keyed by the seed and the position: "
     "`dataset.enumerate().map(lambda index, x: augment(x, seed=tf.stack([params.seed, index])))`, after the repeat."
@@ -117,6 +119,26 @@ def unordered_transformations(dataset: Any) -> list[str]:
     if not names and dataset.options().deterministic is False:
         names = ["the whole dataset, by its options"]
     return [f"{name} (deterministic=False)" for name in dict.fromkeys(names)]
+
+
+def shuffle_seeds(dataset: Any) -> list[tuple[int, ...]]:
+    """Return the seeds of each shuffle of a dataset outside of functions, in the order of its graph.
+
+    A shuffle without a seed is given another one each time that it is made.
+    """
+    import tensorflow as tf
+
+    graph = _graph_of(dataset)
+    if graph is None:
+        return []
+    constants = [(node.name, node.attr["value"].tensor) for node in graph.node if node.op == "Const"]
+    numbers = {
+        name: int(tf.make_ndarray(one))
+        for name, one in constants
+        if one.dtype == tf.int64.as_datatype_enum and not one.tensor_shape.dim
+    }
+    seeds = [node.input[_SEEDS_OF_SHUFFLE] for node in graph.node if re.match(r"Shuffle(AndRepeat)?Dataset", node.op)]
+    return [tuple(numbers[name] for name in pair if name in numbers) for pair in seeds]
 
 
 def _operations(dataset: Any) -> Iterator[DatasetOperation]:

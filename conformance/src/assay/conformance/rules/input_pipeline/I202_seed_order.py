@@ -16,7 +16,7 @@ from assay.conformance.harness.pipelines import (
     has_own_field,
     make_component,
 )
-from assay.conformance.harness.pipelines.dataset_graphs import unordered_transformations
+from assay.conformance.harness.pipelines.dataset_graphs import shuffle_seeds, unordered_transformations
 from assay.conformance.harness.pipelines.epochs import (
     EPOCH_BATCHES,
     LOOKS,
@@ -36,7 +36,8 @@ RULE = Rule(
     requirement="The same seed gives the same order; each epoch holds the same examples, in another order.",
     checks=(
         "Builds the training data twice with `params.seed` set and compares the order of the examples, by ids, labels "
-        "and whatever else augmentation leaves as it is. Then looks for epochs in the stream, with a seed and without: "
+        "and whatever else augmentation leaves as it is; where nothing shows it, by the seeds of the shuffles. Then "
+        "looks for epochs in the stream, with a seed and without: "
         "blocks that hold the same examples. Two epochs in the same order, an epoch that lacks examples which others "
         "have, and epochs that hold other examples without a seed than with one are failures. What is longer than "
         "4,096 examples is compared for its beginning only. A transformation with deterministic=False is named."
@@ -89,9 +90,12 @@ def check(ctx: Context) -> None:
 def _check_same_order(ctx: Context, first: Reading) -> None:
     """Compare the beginnings of two builds."""
     again = training_stream(ctx, seed=SEED, batch_size=EPOCH_BATCHES[0], at_most=LOOKS[0], repetition=1)
-    index = _moved(first, again, augmented=is_augmented(ctx))
+    columns = _telling(first, again, augmented=is_augmented(ctx))
+    index = _moved(first, again, columns)
     unordered = _unordered(ctx)
     if index is None and not unordered:
+        if not columns and _has_seed(ctx):
+            _check_shuffles(ctx)
         return
     if index is None:
         raise Violation(
@@ -125,14 +129,32 @@ def _check_same_order(ctx: Context, first: Reading) -> None:
     )
 
 
-def _moved(first: Reading, again: Reading, *, augmented: bool) -> int | None:
-    """A tensor that shows another order: an id or label, or where there is none what both readings know."""
+def _telling(first: Reading, again: Reading, *, augmented: bool) -> list[int]:
+    """The tensors that show the order: ids and labels, or where there are none what both readings know."""
     exact = [index for index, is_exact in enumerate(first.exact) if is_exact and len(set(first.column(index))) > 1]
+    return exact or ([] if augmented else common_columns(first, [again]))
+
+
+def _moved(first: Reading, again: Reading, columns: Sequence[int]) -> int | None:
+    """The first of the tensors that shows another order, or None."""
     length = min(len(first.rows), len(again.rows))
-    for index in exact or ([] if augmented else common_columns(first, [again])):
+    for index in columns:
         if index < again.width and first.column(index)[:length] != again.column(index)[:length]:
             return index
     return None
+
+
+def _check_shuffles(ctx: Context) -> None:
+    """Compare the seeds of the shuffles of two builds, where nothing in the examples shows their order."""
+    task = ctx.share("task for data", lambda: make_component(ctx))
+    builds = [build_dataset(task, data_params(task, training=True, seed=SEED)) for _ in range(2)]
+    one, other = (shuffle_seeds(dataset) for dataset in builds)
+    if one != other:
+        raise Violation(
+            f"two builds with seed {SEED} shuffle with other seeds: {one} and {other}",
+            cause="params.seed is not used: a shuffle without a seed is given another one each time",
+            fix="Pass params.seed to every shuffle and sample_from_datasets; sort lists of files.",
+        )
 
 
 def _unordered(ctx: Context) -> list[str]:
@@ -153,7 +175,8 @@ def _follows_global_seed(ctx: Context) -> bool:
         readings.append(
             training_stream(ctx, seed=SEED, batch_size=EPOCH_BATCHES[0], at_most=LOOKS[0], repetition=repetition)
         )
-    return _moved(*readings, augmented=is_augmented(ctx)) is None
+    columns = _telling(*readings, augmented=is_augmented(ctx))
+    return _moved(*readings, columns) is None
 
 
 def _check_epochs(ctx: Context, seed: int | None, declared: str | None) -> collections.Counter[Row] | None:
