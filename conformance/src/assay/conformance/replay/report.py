@@ -8,6 +8,7 @@ import json
 import math
 import platform as machine
 from collections.abc import Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,12 @@ def make_report(
         "tolerances": tolerances(products.arithmetic, device["platform"]),
         "bundles": [_bundle(folder, programs) for folder, programs in replays],
     }
+
+
+def replay_schema() -> dict[str, Any]:
+    """Return the JSON schema (draft 2020-12) of a report."""
+    text = resources.files("assay.conformance.replay").joinpath(SCHEMA_FILE).read_text(encoding="utf-8")
+    return json.loads(text)
 
 
 def tolerances(arithmetic: Arithmetic, platform: str) -> dict[str, Any]:
