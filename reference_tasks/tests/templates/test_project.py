@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
@@ -16,6 +17,10 @@ from assay.reference_tasks.templates import NewTaskError, find_template, make_pr
 
 def modules_of(files):
     return {path: text for path, text in files.items() if path.endswith(".py")}
+
+
+def texts_of(files):
+    return {path: text for path, text in files.items() if isinstance(text, str)}
 
 
 def test_every_module_of_the_task_is_copied(template):
@@ -40,9 +45,10 @@ def test_copy_is_a_task_and_no_subclass_of_the_reference_task(template):
 
 def test_no_name_of_the_template_is_left(template):
     files = make_project("birds", template)
-    own = re.compile(rf"{re.escape(template.package)}\b|\b{template.class_prefix}(Task|\w*Config)\b|starter|\$\w")
+    own = rf"{re.escape(template.package)}\b|\b{template.class_prefix}(?:Task|(?:Model|Head|Data)?Config)\b"
+    left = re.compile(rf"{own}|starter|\bNAME\b|\$\w")
 
-    assert {path: own.findall(text) for path, text in files.items() if own.search(text)} == {}
+    assert {path: left.findall(text) for path, text in texts_of(files).items() if left.search(text)} == {}
 
 
 def test_texts_name_what_there_is(template):
@@ -99,6 +105,18 @@ def test_experiment_takes_a_step_on_the_generated_data(template, tmp_path, monke
     assert type(task).__module__ == f"{package.__name__}.task"
     assert type(subject) is type(task)
     assert tf.math.is_finite(subject.validation_step(batch, model)["loss"])
+
+
+def test_examples_are_what_the_copy_writes(tmp_path, monkeypatch):
+    files = make_project("scenic", find_template("segmentation"))
+    write_project(files, tmp_path / "scenic")
+    monkeypatch.syspath_prepend(str(tmp_path / "scenic" / "src"))
+    importlib.invalidate_caches()
+    importlib.import_module("scenic.data").write(tmp_path / "again")
+    written = {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()}
+
+    assert len(written) == 4
+    assert written == {Path(path).name: content for path, content in files.items() if isinstance(content, bytes)}
 
 
 def test_name_whose_class_is_taken_is_refused():

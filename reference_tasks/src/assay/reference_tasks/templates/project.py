@@ -25,7 +25,7 @@ _REPLACED = ("experiments.py", "testing.py")
 """Modules that speak of the reference task's own data; the starter has its own."""
 
 
-def make_project(name: str, template: Template) -> dict[str, str]:
+def make_project(name: str, template: Template) -> dict[str, str | bytes]:
     """Return the files of a new task.
 
     All Python modules of the reference task are copied, with imports and class names changed. In the place of its
@@ -37,52 +37,55 @@ def make_project(name: str, template: Template) -> dict[str, str]:
         template: What to copy.
 
     Returns:
-        The text of each file, by its path inside the project's folder.
+        The content of each file, by its path inside the project's folder.
 
     Raises:
         NewTaskError: The name cannot be used.
     """
     task_name = check_name(name)
     copied = {path: text for path, text in _modules(template.folder) if path not in _REPLACED}
-    started = dict(_modules(template.starter_folder))
+    started = {path: text for folder in template.starters.values() for path, text in _modules(folder)}
     modules = copied | started
     renamed = {
         old: task_name.class_prefix + old.removeprefix(template.class_prefix)
         for old in classes_defined(copied.values(), prefix=template.class_prefix)
+        if old != template.class_prefix  # the name of a model, and of what it is about
     }
     _refuse_conflicts(task_name, renamed, modules, template)
-    packages = {template.package: name, template.starter_package: name}
+    packages = dict.fromkeys((template.package, *template.starters), name)
     own_words = {
         word: name + word.removeprefix(_STARTER)
         for word in words_of(started.values())
         if word == _STARTER or word.startswith(f"{_STARTER}_")
     }
-    files = {}
+    source = {}
     for path, text in modules.items():
         words = renamed | own_words if path in started else renamed
-        files[f"src/{name}/{path}"] = rewritten(text, packages=packages, words=words)
-    files[f"src/{name}/py.typed"] = ""
+        source[path] = rewritten(text, packages=packages, words=words)
     values = {
         "name": name,
         "distribution": task_name.distribution,
         "template": template.name,
         "summary": template.summary,
-        "data_step": textwrap.indent(textwrap.fill(template.data_step, _PROSE_WIDTH), "   "),
+        "data_step": textwrap.indent(textwrap.fill(template.data_step.replace("NAME", name), _PROSE_WIDTH), "   "),
         "task_class": f"{task_name.class_prefix}Task",
         "version": _version(),
-        "dependencies": "\n".join(f'    "{distribution}",' for distribution in _distributions(files)),
-        "map": "\n".join(_map(files, f"src/{name}")),
+        "dependencies": "\n".join(f'    "{distribution}",' for distribution in _distributions(source)),
+        "map": "\n".join(_map(source)),
     }
+    files: dict[str, str | bytes] = {f"src/{name}/{path}": text for path, text in source.items()}
+    files[f"src/{name}/py.typed"] = ""
+    files |= {f"src/{name}/examples/{path}": content for path, content in template.examples().items()}
     for path in ("pyproject.toml", "README.md", "tests/test_conformance.py"):
         files[path] = _text(path, template).substitute(values)
     return files
 
 
-def write_project(files: Mapping[str, str], folder: Path) -> None:
+def write_project(files: Mapping[str, str | bytes], folder: Path) -> None:
     """Write the files of a project into a new folder, all of them or nothing.
 
     Args:
-        files: Texts by path inside the folder.
+        files: Texts, or bytes, by path inside the folder.
         folder: The folder; folders above it are made.
 
     Raises:
@@ -95,10 +98,10 @@ def write_project(files: Mapping[str, str], folder: Path) -> None:
     staging = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
     try:
         try:
-            for path, text in files.items():
+            for path, content in files.items():
                 target = staging / path
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_text(text, encoding="utf-8")
+                target.write_bytes(content.encode() if isinstance(content, str) else content)
             staging.rename(folder)
         except BaseException:
             shutil.rmtree(staging, ignore_errors=True)
@@ -132,9 +135,9 @@ def _refuse_conflicts(
         raise NewTaskError(f"{name.package!r} is an experiment of assay-reference-tasks already; choose another name.")
 
 
-def _distributions(files: Mapping[str, str]) -> list[str]:
+def _distributions(source: Mapping[str, str]) -> list[str]:
     """The distributions of Assay that the modules need, as requirements."""
-    modules = {module for path, text in files.items() if path.endswith(".py") for module in imported_packages(text)}
+    modules = {module for text in source.values() for module in imported_packages(text)}
     names = {"-".join(module.split(".")[:2]).replace("_", "-") for module in modules if module.startswith("assay.")}
     return [f"{distribution}>={_version()}" for distribution in sorted(names)]
 
@@ -143,12 +146,12 @@ def _version() -> str:
     return importlib.metadata.version("assay-reference-tasks")
 
 
-def _map(files: Mapping[str, str], source: str) -> Iterator[str]:
+def _map(source: Mapping[str, str]) -> Iterator[str]:
     """Yield a row of a table for each module: its path and what it says of itself."""
-    for path, text in sorted(files.items()):
-        if path.startswith(source) and text and not path.endswith("/__init__.py"):
+    for path, text in sorted(source.items()):
+        if not path.endswith("__init__.py"):
             summary = (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
-            yield f"| `{path.removeprefix(f'{source}/')}` | {summary} |"
+            yield f"| `{path}` | {summary} |"
 
 
 def _text(path: str, template: Template) -> Text:

@@ -78,8 +78,12 @@ def _is_inside(module: str | None, package: str) -> bool:
 
 
 def _sorted_names(node: ast.ImportFrom) -> list[str]:
-    """The names that an import takes, constants first, then classes, as formatters sort them."""
-    names = sorted(node.names, key=lambda alias: (not alias.name.isupper(), alias.name.islower(), alias.name))
+    """The names that an import takes, constants first, then classes, each by the alphabet, as formatters sort them."""
+
+    def place(alias: ast.alias) -> tuple[bool, bool, str]:
+        return not alias.name.isupper(), not alias.name[0].isupper(), alias.name.casefold()
+
+    names = sorted(node.names, key=place)
     return [f"{alias.name} as {alias.asname}" if alias.asname else alias.name for alias in names]
 
 

@@ -1,5 +1,6 @@
 """A small instance of the task, for tests and for `assay check`: the experiment with a smaller model and batch."""
 
+from assay.core import get_task
 from assay.reference_tasks.classification.task import ClassificationTask
 from assay.reference_tasks.templates.starters.classification.experiments import starter_data, starter_experiment
 
@@ -16,4 +17,4 @@ def starter_subject() -> ClassificationTask:
             "validation_data": starter_data(is_training=False, global_batch_size=SUBJECT_BATCH_SIZE).as_dict(),
         }
     )
-    return ClassificationTask(config)
+    return get_task(config)

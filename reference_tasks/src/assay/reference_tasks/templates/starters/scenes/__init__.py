@@ -1,0 +1,1 @@
+"""Generated scenes, shared by the starters of tasks that look for objects."""
