@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 from assay.conformance.context import Context
 from assay.conformance.harness.tasks import rehearse
-from assay.conformance.harness.tasks.rehearsal import watching_metrics
+from assay.conformance.harness.tasks.rehearsal import MetricCalls, watching_metrics
 from assay.conformance.session import Session
 from assay.conformance.specimens import SOUND_TASK
 
@@ -51,3 +51,32 @@ def test_each_step_of_a_sound_task_updates_its_own_metrics():
     steps = len(seen.evaluation.batches)
     assert {seen.calls_in_evaluation[id(metric)].updates for metric in build.validation_metrics} == {steps}
     assert {seen.calls_in_evaluation[id(metric)].resets for metric in build.validation_metrics} == {1}
+
+
+@pytest.mark.parametrize(
+    ("steps", "twice"),
+    [
+        ([["a", "a"], ["b", "b"], []], True),
+        ([["a", "b", "a", "b"]], True),
+        ([["a", "a"], ["b"]], False),
+        ([["a"], ["a"]], False),
+        ([[None, None], ["a", "a"]], True),
+        ([[None, None]], False),
+    ],
+)
+def test_given_twice_means_everything_in_every_step(steps, twice):
+    assert MetricCalls(steps=steps).given_twice is twice
+
+
+def test_values_that_may_come_again_by_chance_tell_nothing():
+    metric = tf.keras.metrics.Mean()
+
+    with watching_metrics({1: metric}) as calls:
+        metric.update_state(1.0)
+        metric.update_state(tf.ones(4))
+        metric.update_state(tf.constant([0.0, 1.0]))
+
+    scalar, equal, telling = calls[1].steps[0]
+    assert scalar is None
+    assert equal is None
+    assert telling is not None

@@ -83,6 +83,9 @@ _TABLE: dict[tuple[str | None, str, Target | None], Tolerance] = {
     ),
     ("T109", "aux factor", _ANY): Tolerance(1e-2, 1e-2, "a wrong factor is far off; rounding of the loss is 1e-6"),
     ("T109", "regulariser", _ANY): Tolerance(5e-2, 5e-2, "what is left of the difference of two float32 gradients"),
+    ("T109", "added", _ANY): Tolerance(
+        1e-2, 1e-4, "beside a gradient of the data; what is left of a difference of two such gradients is 1e-6 of one"
+    ),
     ("T107", "graph loss", _ANY): Tolerance(1e-3, 1e-5, "dropout or batch statistics change a loss by far more"),
     ("T104", "named factor", _ANY): Tolerance(2e-2, 2e-2, "decides between the words for a factor, not the outcome"),
     ("T104", "factor", _ANY): Tolerance(1e-2, 0.0, "a wrong factor is a whole number or its inverse; rounding is less"),

@@ -48,6 +48,8 @@ class ObservedStep:
       losses: The value of each of these losses, connected or not; those that are no numbers are left out.
       data_gradients: The gradient of `build_losses` without auxiliary losses; None when that could not be had.
       regulariser_gradients: The gradient of the sum of the model's weight regularisers; None when there are none.
+      aux_gradients: The gradient of the sum of all losses that the model itself has after the forward pass; None when
+        there are none, or they are connected to nothing.
       layer_calls: The calls of the model and its layers that take the `training` flag.
       loss_calls: The calls of `build_losses`.
       aux_losses: How many losses the model itself has after the forward pass: regularisers and those added in `call`.
@@ -62,6 +64,7 @@ class ObservedStep:
     losses: Mapping[str, float]
     data_gradients: Gradients | None
     regulariser_gradients: Gradients | None
+    aux_gradients: Gradients | None
     layer_calls: Sequence[LayerCall]
     loss_calls: Sequence[LossCall]
     aux_losses: int
@@ -154,7 +157,8 @@ def observe_step(build: Build, batch: Any) -> ObservedStep:
         regulariser = _sum_of(getattr(model, "losses", ()))
         with calling("train_step, watched"):
             logs = build.task.train_step(fresh_containers(batch), model, optimizer, metrics=list(build.train_metrics))
-        seen, aux_losses = list(loss_calls), len(getattr(model, "losses", ()))
+        seen, own_losses = list(loss_calls), list(getattr(model, "losses", ()))
+        own = _sum_of(own_losses)
         built = _sum_of(total_loss(call.result) for call in seen)
         data = _sum_of(_without_aux(call) for call in seen)
 
@@ -177,9 +181,10 @@ def observe_step(build: Build, batch: Any) -> ObservedStep:
         losses={what: float(as_numpy(loss)) for what, loss in objectives.items() if _is_number(loss)},
         data_gradients=gradients(data),
         regulariser_gradients=gradients(regulariser),
+        aux_gradients=gradients(own),
         layer_calls=tuple(layer_calls),
         loss_calls=tuple(seen),
-        aux_losses=aux_losses,
+        aux_losses=len(own_losses),
     )
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness.tasks.batches import training_batches, validation_batches
 from assay.conformance.harness.tasks.build import build_task
 from assay.conformance.harness.tasks.layer_calls import replaced_method
 from assay.conformance.harness.tasks.runs import Evaluation, TrainRun, evaluate, train
+from assay.conformance.harness.values import as_numpy
 from assay.conformance.model.vocabulary import Mode
 
 _STEPS = 2
@@ -28,10 +31,19 @@ class MetricCalls:
     Attributes:
       updates: Calls of `update_state`.
       resets: Calls of `reset_state`, under either of its names.
+      steps: For each validation step, a digest of what each update in it was given; None for one that tells nothing,
+        such as a scalar or a tensor of equal numbers.
     """
 
     updates: int = 0
     resets: int = 0
+    steps: list[list[str | None]] = dataclasses.field(default_factory=lambda: [[]])
+
+    @property
+    def given_twice(self) -> bool:
+        """Whether every step gives the metric everything, as far as that can be told, at least twice."""
+        telling = [[digest for digest in step if digest is not None] for step in self.steps]
+        return any(telling) and all(step.count(digest) > 1 for step in telling for digest in step)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -66,7 +78,13 @@ def rehearse(ctx: Context) -> Rehearsal:
         with watching_metrics(metrics) as in_training:
             training = train(build, training_batches(ctx, _STEPS))
         with watching_metrics(metrics) as in_evaluation:
-            evaluation = evaluate(build, batches)
+
+            def end_step(called: str) -> None:
+                if called == "validation_step":
+                    for calls in in_evaluation.values():
+                        calls.steps.append([])
+
+            evaluation = evaluate(build, batches, after_call=end_step)
         return Rehearsal(training, evaluation, in_training, in_evaluation)
 
     return ctx.share("rehearsal", run)
@@ -92,8 +110,24 @@ def _counting(metric: Any, name: str, calls: MetricCalls, counter: str) -> Calla
     @functools.wraps(original)
     def method(*args: Any, **kwargs: Any) -> Any:
         before = getattr(calls, counter)
+        if counter == "updates":
+            calls.steps[-1].append(_digest((args, kwargs)))
         result = original(*args, **kwargs)
         setattr(calls, counter, before + 1)
         return result
 
     return method
+
+
+def _digest(arguments: Any) -> str | None:
+    """A digest of what a metric is given; None when it may well be given the same again by chance."""
+    import tensorflow as tf
+
+    leaves = [leaf for leaf in tf.nest.flatten(arguments, expand_composites=True) if leaf is not None]
+    if not all(hasattr(leaf, "numpy") or isinstance(leaf, np.ndarray) for leaf in leaves):
+        return None
+    arrays = [as_numpy(leaf) for leaf in leaves]
+    if not any(array.dtype != object and array.size > 1 and np.any(array != array.flat[0]) for array in arrays):
+        return None
+    content = b"".join(f"{array.dtype}{array.shape}".encode() + array.tobytes() for array in arrays)
+    return hashlib.blake2b(content, digest_size=16).hexdigest()

@@ -91,8 +91,13 @@ def validation_run(ctx: Context, *, mode: Mode | None = None) -> Evaluation:
     )
 
 
-def train(build: Build, batches: Sequence[Any]) -> TrainRun:
+def train(build: Build, batches: Sequence[Any], *, before_step: Callable[[], None] | None = None) -> TrainRun:
     """Take one training step a batch and record it.
+
+    Args:
+      build: What to run.
+      batches: The global batches.
+      before_step: Called before each step: it may put variables back.
 
     Raises:
       SubjectError: If `train_step` raises.
@@ -105,6 +110,8 @@ def train(build: Build, batches: Sequence[Any]) -> TrainRun:
     stepper = Stepper(build, step, name="train_step")
     logs, gradients, snapshots = [], [], [snapshot(build)]
     for batch in batches:
+        if before_step is not None:
+            before_step()
         seen = len(applied_gradients(build.optimizer))
         logs.append(stepper(batch))
         gradients.append(applied_gradients(build.optimizer)[seen:])

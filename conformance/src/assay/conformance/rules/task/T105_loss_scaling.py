@@ -8,15 +8,18 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
+from assay.conformance.harness import as_numpy
 from assay.conformance.harness.tasks import (
     Build,
     TrainRun,
+    assign_values,
     common_factor,
     comparable_build,
     comparable_run,
     describe_changes,
     differing,
     draws_random_numbers,
+    model_variables,
     projection,
     rounding_noise,
     scaled_run,
@@ -190,8 +193,14 @@ def _mixed_update(ctx: Context) -> dict[str, np.ndarray]:
 
     def update() -> dict[str, np.ndarray]:
         build = comparable_build(ctx, mode=Mode.MIXED_PRECISION, loss_scale=MIXED_SCALE)
+        variables = model_variables(build.model)
+        start = [as_numpy(variable) for variable in variables]
+
+        def rewind() -> None:  # a skipped step leaves the weights alone, and moves statistics and averages of weights
+            assign_values(variables, start)
+
         for attempts in (1, MOST_ATTEMPTS):  # a second stepper is traced only when the first step is skipped
-            before, *after = (one.weights for one in _train_in_float16(ctx, build, attempts).snapshots)
+            before, *after = (one.weights for one in _train_in_float16(ctx, build, attempts, rewind).snapshots)
             moved = [one for one in after if any(not np.array_equal(one[name], before[name]) for name in before)]
             if moved:
                 return _moved(before, moved[0])
@@ -205,10 +214,10 @@ def _mixed_update(ctx: Context) -> dict[str, np.ndarray]:
     return ctx.share("first update in mixed precision", update)
 
 
-def _train_in_float16(ctx: Context, build: Build, attempts: int) -> TrainRun:
+def _train_in_float16(ctx: Context, build: Build, attempts: int, rewind: Callable[[], None]) -> TrainRun:
     """Take steps on one batch, and say what to do about the usual exception."""
     try:
-        return train(build, [_batch(ctx)] * attempts)
+        return train(build, [_batch(ctx)] * attempts, before_step=rewind)
     except SubjectError as error:
         if not any(word in str(error.original) for word in ("float16", "half")):
             raise

@@ -31,7 +31,8 @@ RULE = Rule(
     checks=(
         "Calls `build_losses` again with the labels and outputs that the train step gave it, with None, an empty list "
         "and three numbers for `aux_losses`. When the model has weight regularisers, computes their gradient and looks "
-        "for it in the update. A configured `losses.loss_weight` may weigh the whole."
+        "for it in the update. When layers add losses in `call`, the update must have something of their gradient. A "
+        "configured `losses.loss_weight` may weigh the whole."
     ),
     why=(
         "Weight decay by regularisers reaches the weights on this way only. When it is dropped, the configuration "
@@ -64,6 +65,7 @@ def check(ctx: Context) -> None:
     weight = _configured_weight(observe_training(ctx).build.task)
     _check_sum(ctx, call, weight)
     _check_update(ctx, step, weight)
+    _check_added(ctx, step)
 
 
 def _call_with_raw_labels(ctx: Context) -> LossCall:
@@ -172,6 +174,31 @@ def _cause_of_update(ctx: Context, factor: float, step: ObservedStep) -> str:
     if near.allows(factor, 2.0):
         return "model.losses are given to build_losses and added in train_step again"
     return "the regularisers are weighed by a factor between model.losses and the loss"
+
+
+def _check_added(ctx: Context, step: ObservedStep) -> None:
+    """The losses that layers add in `call`: the update has nothing of them when it is the data's and the weights'."""
+    data, every, weights = (
+        _known(one) for one in (step.data_gradients, step.aux_gradients, step.regulariser_gradients)
+    )
+    applied = step.applied_sum()
+    names = [name for name in every if name in applied and name in data]
+    added = {name: every[name] - weights.get(name, 0.0) for name in names}
+    beyond = {name: applied[name] - data[name] - weights.get(name, 0.0) for name in names}
+    size, rest = _norm(added), min(_norm(beyond), _norm({name: applied[name] - data[name] for name in names}))
+    near = ctx.tolerance("added")
+    if size <= near.absolute * _norm({name: data[name] for name in names}) or rest > near.relative * size:
+        return
+    raise Violation(
+        f"the update has nothing of the losses that layers add with add_loss: their gradient has a norm of {size:.4g}, "
+        f"and what the update has beside the loss of the data and the regularisers one of {rest:.4g}",
+        cause="the step does not pass model.losses to build_losses, or reads them before the forward pass",
+        fix="Call `build_losses(labels, outputs, aux_losses=model.losses)` after the forward pass.",
+    )
+
+
+def _norm(gradients: Mapping[str, np.ndarray]) -> float:
+    return float(np.sqrt(sum(np.sum(np.square(value)) for value in gradients.values())))
 
 
 def _known(gradients: Mapping[str, np.ndarray | None] | None) -> dict[str, np.ndarray]:

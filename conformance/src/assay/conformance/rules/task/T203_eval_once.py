@@ -22,6 +22,7 @@ from assay.conformance.harness.tasks import (
     explain_count,
     explain_value,
     numbers_in,
+    rehearse,
     same_step_logs,
 )
 from assay.conformance.lazy import tf
@@ -40,7 +41,7 @@ RULE = Rule(
         "metric is known from the batches of one: the sum over the examples is what each evaluation must add. Values "
         "of `reduce_aggregated_logs` must be the same for every batch size; one that is the number of batches is left "
         "alone. Where one is not, shorter evaluations tell which batch or replica is lost, or that it is a mean of "
-        "means."
+        "means. No metric may be given the very same values twice by each validation step."
     ),
     why=(
         "The published number is the mean over the data set. A mean over batches gives the last, partial batch the "
@@ -76,6 +77,8 @@ def check(ctx: Context) -> None:
     first = account_of(ctx, BATCH_SIZES[0], mode=ctx.mode)
     if not first.initial and not numbers_in(first.evaluation.reduced):
         raise NotApplicable("The Task has no validation metrics, and reduce_aggregated_logs gives no numbers.")
+    if ctx.mode is not Mode.REPLICAS:
+        _check_given_once(ctx)
     _check_resets(first)
     _check_again(ctx, first)
     for size in BATCH_SIZES:
@@ -133,6 +136,22 @@ def _account(ctx: Context, size: int) -> Account:
             cause="the step needs at least one example, and the last batch of a data set may have none for a replica",
             fix="Let the step work with tensors of no rows: tf.math.divide_no_nan, shapes from tf.shape, no x[0].",
         ) from error
+
+
+def _check_given_once(ctx: Context) -> None:
+    """Raise when each validation step gives a metric the very same values more than once."""
+    seen = rehearse(ctx)
+    names = [
+        metric.name
+        for metric in seen.training.build.validation_metrics
+        if seen.calls_in_evaluation[id(metric)].given_twice
+    ]
+    if names:
+        raise Violation(
+            f"each validation step gives the metric {', '.join(names)} the same values at least twice",
+            cause="the step updates its metrics itself, and calls process_metrics or a method of its base class too",
+            fix="Update each metric in one place: in process_metrics, which the step calls once.",
+        )
 
 
 def _check_resets(account: Account) -> None:
