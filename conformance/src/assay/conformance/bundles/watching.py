@@ -25,10 +25,15 @@ def watched(function: Any, python: Callable[..., Any], recorder: Recorder, what:
         concrete = function.get_concrete_function(*arguments)
 
         def lower() -> bytes:
-            # Through a function of exactly these arguments: others that have defaults would have to be passed here.
+            # Through a function of exactly these tensors: arguments that have defaults would have to be passed here.
             # From their shapes: XLA on the CPU would take a value for a constant where an operation needs one.
-            compiled = tf.function(lambda *same: python(*same), jit_compile=True)
-            specs = tf.nest.map_structure(lambda leaf: tf.TensorSpec(leaf.shape, leaf.dtype), arguments)
+            leaves = tf.nest.flatten(arguments, expand_composites=True)
+
+            def of_leaves(*same: Any) -> Any:
+                return python(*tf.nest.pack_sequence_as(arguments, list(same), expand_composites=True))
+
+            specs = [tf.TensorSpec(leaf.shape, leaf.dtype) for leaf in leaves]
+            compiled = tf.function(of_leaves, jit_compile=True)
             return bytes(compiled.experimental_get_compiler_ir(*specs)(stage="hlo_serialized"))
 
         try:

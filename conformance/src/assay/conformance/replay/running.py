@@ -107,7 +107,7 @@ def _replay_program(
     with adapter.mlir_context():
         try:
             module = adapter.read_artifact(content)
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:
             return _not_run(program, f"this jax cannot read it: {_in_short(error)}")
         if not _as_declared(module, program):
             return _not_run(program, "its arguments and results are not those that the manifest names")

@@ -71,7 +71,7 @@ def read_artifact(content: bytes) -> Any:
     """Return the module of a portable artifact.
 
     Raises:
-      ValueError: If it is none, or of a version that this jax does not read.
+      ValueError, RuntimeError: If it is none, or of a version that this jax does not read.
     """
     with private_corners():
         from jax.extend.mlir import deserialize_portable_artifact

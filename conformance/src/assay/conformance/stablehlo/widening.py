@@ -1,7 +1,9 @@
 """The same program in float64: a reference for what it computes in float32, and for how well it can be computed at all.
 
 Every float32 tensor of the text becomes a float64 tensor, and constants keep the value that float32 gave them, so that
-the two programs differ in rounding alone. What is made of bits (random numbers) is made as before, and widened then.
+the two programs differ in rounding alone. What is made of bits (random numbers) is made as before, and widened then. A
+shortcut that a program takes because float32 would not see the difference is taken still: the reference is good to a
+unit in the last place of float32, and not to one of float64.
 """
 
 from __future__ import annotations
