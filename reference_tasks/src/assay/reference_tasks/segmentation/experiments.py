@@ -40,12 +40,10 @@ def scenes_data(*, is_training: bool, global_batch_size: int = _SCENES_BATCH) ->
         cache=True,
         shuffle_buffer_size=SCENES_TRAIN_EXAMPLES,
         output_size=[SCENES_SIDE, SCENES_SIDE],
-        aug_scale_min=0.75 if is_training else 1.0,
-        aug_scale_max=1.33 if is_training else 1.0,
+        aug_scale_min=0.8 if is_training else 1.0,
+        aug_scale_max=1.25 if is_training else 1.0,
         aug_rand_hflip=False,
-        aug_photometric=PhotometricConfig(brightness=0.15, contrast=0.3, saturation=0.3, hue=0.3)
-        if is_training
-        else None,
+        aug_photometric=PhotometricConfig(brightness=0.1, contrast=0.2, saturation=0.2) if is_training else None,
     )
 
 
@@ -67,7 +65,7 @@ def digits_segmentation() -> ExperimentConfig:
                 norm_activation=NormActivationConfig(norm_momentum=0.9, norm_epsilon=1e-5),
             ),
             # Nine pixels in ten are background, which is soon learnt.
-            losses=LossesConfig(top_k_percent_pixels=0.1, l2_weight_decay=1e-4),
+            losses=LossesConfig(top_k_percent_pixels=0.15, l2_weight_decay=1e-4),
             train_data=scenes_data(is_training=True),
             validation_data=scenes_data(is_training=False),
         ),
@@ -79,12 +77,12 @@ def digits_segmentation() -> ExperimentConfig:
             checkpoint_interval=loop,
             optimizer_config=OptimizationConfig.from_dict(
                 {
-                    "optimizer": {"type": "adam"},
+                    "optimizer": {"type": "sgd", "sgd": {"momentum": 0.9, "nesterov": True}},
                     "learning_rate": {
                         "type": "cosine",
-                        "cosine": {"initial_learning_rate": 0.003, "decay_steps": train_steps},
+                        "cosine": {"initial_learning_rate": 0.1, "decay_steps": train_steps},
                     },
-                    "warmup": {"type": "linear", "linear": {"warmup_steps": 2 * steps_per_epoch}},
+                    "warmup": {"type": "linear", "linear": {"warmup_steps": steps_per_epoch}},
                 }
             ),
             best_checkpoint_export_subdir="best_ckpt",
