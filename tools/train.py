@@ -10,7 +10,7 @@ import difflib
 import importlib
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 STARTED = time.monotonic()
 
 PAGE = "predictions.html"
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 EXIT_USAGE = 2
 
 
@@ -33,7 +34,8 @@ class Shown:
         sections: The module whose `sections` shows what the model predicts.
         metrics: What is told of the last evaluation, by the name of each metric; those that a run lacks are left out.
         prefixes: Beginnings of names whose metrics are told too, each with what stands in the beginning's place.
-        share: Whether the metrics are shares, shown in percent.
+        class_names: What the classes are called, by class id; empty for their numbers.
+        share: Whether the metrics are shown in percent, as shares are; COCO's are not.
     """
 
     experiment: str
@@ -41,6 +43,7 @@ class Shown:
     sections: str
     metrics: Mapping[str, str]
     prefixes: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    class_names: Sequence[str] = ()
     share: bool = True
 
 
@@ -50,6 +53,29 @@ TASKS = {
         about="A narrow ResNet-10 on 1,797 real handwritten digits of 8x8 pixels.",
         sections="assay.reference_tasks.run_page.classification",
         metrics={"accuracy": "validation accuracy", "top_5_accuracy": "validation top-5 accuracy"},
+    ),
+    "segmentation": Shown(
+        experiment="digits_segmentation",
+        about="Handwritten digits on photographs of 128x128 pixels: which digit each pixel belongs to, if any.",
+        sections="assay.reference_tasks.run_page.segmentation",
+        metrics={"mean_iou": "validation mean IoU"},
+        prefixes={"iou/": "IoU of "},
+        class_names=("background", *DIGITS),
+    ),
+    "retinanet": Shown(
+        experiment="digits_detection",
+        about="Handwritten digits on photographs of 128x128 pixels: a box around each digit.",
+        sections="assay.reference_tasks.run_page.detection",
+        metrics={
+            "AP": "validation AP (COCO)",
+            "AP50": "validation AP50",
+            "AP75": "validation AP75",
+            "APs": "validation AP, small",
+            "APm": "validation AP, medium",
+            "ARmax10": "validation AR, 10 detections",
+        },
+        class_names=("background", *DIGITS),
+        share=False,
     ),
 }
 """The reference tasks by name."""
@@ -66,12 +92,17 @@ def results(shown: Shown, validation: Mapping[str, "Curve"]) -> "list[Row]":
 
     headings = {name: heading for name, heading in shown.metrics.items() if name in validation}
     for prefix, heading in shown.prefixes.items():
-        headings |= {name: heading + name.removeprefix(prefix) for name in validation if name.startswith(prefix)}
+        own = [name.removeprefix(prefix) for name in validation if name.startswith(prefix)]
+        headings |= {prefix + rest: heading + _class_name(rest, shown.class_names) for rest in own}
     step = max((curve.steps[-1] for curve in validation.values()), default=-1)
     rows = [Row("trained until step", f"{step:,}")]
     for name, heading in headings.items():
         rows.append(Row(heading, f"{validation[name].last:{'.2%' if shown.share else '.3f'}}"))
     return rows
+
+
+def _class_name(class_id: str, names: Sequence[str]) -> str:
+    return names[int(class_id)] if class_id.isdecimal() and int(class_id) < len(names) else class_id
 
 
 def charts(
@@ -112,7 +143,7 @@ def make_page(shown: Shown, model_dir: Path, rows: "list[Row]") -> "RunPage":
         about=shown.about,
         rows=rows,
         charts=charts(shown, train, validation),
-        sections=importlib.import_module(shown.sections).sections(task, model),
+        sections=importlib.import_module(shown.sections).sections(task, model, class_names=shown.class_names or None),
     )
 
 

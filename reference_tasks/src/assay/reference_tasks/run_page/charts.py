@@ -20,10 +20,10 @@ def line_chart(title: str, curves: Mapping[str, Curve]) -> Element:
 
     Args:
         title: What the values are.
-        curves: The curves by what they are of, such as `train`; values that are not finite leave a gap.
+        curves: The curves by what they are of, `train` or `validation`; values that are not finite leave a gap.
 
     Returns:
-        An `svg` element. Lines and marks have the class `curve-0`, `curve-1`, ... in the order of `curves`.
+        An `svg` element. Lines and marks have the classes `curve-train` and `curve-validation`.
     """
     ordinates = [value for curve in curves.values() for value in curve.values if math.isfinite(value)]
     abscissas = [step for curve in curves.values() for step in curve.steps]
@@ -48,8 +48,8 @@ def line_chart(title: str, curves: Mapping[str, Curve]) -> Element:
             anchor = "end" if x_of(tick) > _WIDTH - _RIGHT - 20 else "middle"
             place = {"x": x_of(tick), "y": _HEIGHT - 6, "text_anchor": anchor}
             parts.append(element("text", f"{tick:,.0f}", class_="tick", **place))
-    for number, (name, curve) in enumerate(curves.items()):
-        parts += _drawn(curve, f"curve-{number}", name, x_of, y_of)
+    for name, curve in curves.items():
+        parts += _drawn(curve, f"curve-{name}", name, x_of, y_of)
     told = "; ".join(f"{name}: {_short(curve.last)} at step {curve.steps[-1]:,}" for name, curve in curves.items())
     return element("svg", *parts, viewBox=f"0 0 {_WIDTH} {_HEIGHT}", role="img", aria_label=f"{title}. {told}")
 
@@ -68,10 +68,10 @@ def ticks(low: float, high: float) -> list[float]:
 
 def _legend(names: Sequence[str]) -> list[Element]:
     parts, x = [], _WIDTH - _RIGHT
-    for number, name in reversed(list(enumerate(names))):
+    for name in reversed(names):
         parts.append(element("text", name, class_="tick", x=x, y=14, text_anchor="end"))
         x -= 7 * len(name) + 12
-        parts.append(element("circle", class_=f"curve-{number} mark", cx=x + 4, cy=10, r=4))
+        parts.append(element("circle", class_=f"curve-{name} mark", cx=x + 4, cy=10, r=4))
         x -= 14
     return parts
 

@@ -74,13 +74,21 @@ def _card(
         colour = hex_colour_of(int(class_id))
         told = f"{_name(class_id, names)} {score:.2f}"
         parts.append(_rectangle(box, class_="detection", stroke=colour, tooltip=told))
-        x, y = float(np.clip(box[1], 0, width)), float(np.clip(box[0], letters, height))
-        parts.append(element("text", told, class_="label", x=x, y=y - letters / 5, font_size=letters, fill=colour))
+        parts.append(_label(told, box, letters, height=height, width=width))
     truth = ", ".join(_name(class_id, names) for class_id in objects["classes"][~objects["crowds"]]) or "nothing"
     seen = ", ".join(f"{_name(class_id, names)}" for class_id in detections["classes"]) or "nothing"
     drawing = element("svg", *parts, viewBox=f"0 0 {width} {height}", role="img", aria_label=f"detected: {seen}")
     caption = element("figcaption", f"objects: {truth}", element("br"), f"detected: {seen}")
     return element("figure", drawing, caption, class_="example")
+
+
+def _label(told: str, box: np.ndarray, letters: float, *, height: int, width: int) -> Element:
+    """Write above a box, from the side of it that is farther from the border of the image."""
+    ymin, xmin, _, xmax = map(float, box)
+    at_right = xmin + xmax > width
+    x, y = min(xmax, width) if at_right else max(xmin, 0.0), max(ymin, letters)
+    anchor = "end" if at_right else "start"
+    return element("text", told, class_="label", x=x, y=y - letters / 5, font_size=letters, text_anchor=anchor)
 
 
 def _rectangle(box: np.ndarray, *, class_: str, stroke: str | None = None, tooltip: str | None = None) -> Element:
