@@ -13,6 +13,7 @@ EXAMPLES = {"train": 96, "validation": 24}
 """How many scenes each split has."""
 
 _MOST_OBJECTS = 3
+_EMPTY = 12  # every so many scenes have no object
 _COLOURS = {1: (215, 70, 60), 2: (70, 180, 80), 3: (70, 90, 220)}  # about; the task is meant to be easy
 _TINT = 35.0
 _NOISE = 3.0
@@ -50,7 +51,7 @@ def _scene(number: int) -> Scene:
     image = np.broadcast_to(background, [SIDE, SIDE, 3]).copy()
     label_map = np.zeros([SIDE, SIDE], np.uint8)
     boxes, classes = [], []
-    for _ in range(random.integers(0 if number % 8 == 0 else 1, _MOST_OBJECTS + 1)):
+    for _ in range(0 if number % _EMPTY == 0 else random.integers(1, _MOST_OBJECTS + 1)):
         class_id = int(random.integers(1, len(CLASS_NAMES)))
         size = random.uniform(14, 26)
         centre = random.uniform(size / 2, SIDE - size / 2, [2])
