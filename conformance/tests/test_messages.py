@@ -1,3 +1,5 @@
+import importlib
+
 import pytest
 import tensorflow as tf
 from assay.conformance.harness import calling
@@ -24,6 +26,17 @@ def test_exception_of_the_subject_is_placed_in_its_own_code():
     assert finding.observed == expected
     assert "test_messages.py" in finding.cause
     assert "in step" in finding.cause
+
+
+def test_exception_of_an_installed_package_is_placed_there(tmp_path, monkeypatch):
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    (folder / "tasks_of_somebody.py").write_text("def step():\n    raise ValueError('of a package')\n")
+    monkeypatch.syspath_prepend(folder)
+
+    finding = finding_of(lambda: importlib.import_module("tasks_of_somebody").step())
+
+    assert "tasks_of_somebody.py:2 in step" in finding.cause
 
 
 def test_exception_while_tracing_loses_the_listing_of_autograph():

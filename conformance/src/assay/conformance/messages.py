@@ -7,6 +7,7 @@ import shlex
 import traceback
 from pathlib import Path
 
+from assay.conformance.harness.places import own_place
 from assay.conformance.model.errors import SubjectError
 from assay.conformance.model.kinds import Kind
 from assay.conformance.model.result import Finding
@@ -82,13 +83,19 @@ def _is_listing(line: str) -> bool:
 
 
 def _own_line(exception: BaseException) -> str:
-    """The innermost line that is neither a library's nor the suite's, as `file.py:12 in train_step`."""
+    """The innermost line that is neither a library's nor the suite's, as `file.py:12 in train_step`.
+
+    Where there is none, the subject comes from an installed package: then the innermost line that is no framework's.
+    """
     frames = [
         (frame.filename, frame.lineno or 0, frame.name) for frame in traceback.extract_tb(exception.__traceback__)
     ]
     frames += [(match["file"], int(match["line"]), match["name"]) for match in _FRAME.finditer(str(exception))]
     own = [frame for frame in frames if _is_own(frame[0])]
-    return f"{Path(own[-1][0]).name}:{own[-1][1]} in {own[-1][2]}" if own else ""
+    if own:
+        return f"{Path(own[-1][0]).name}:{own[-1][1]} in {own[-1][2]}"
+    place = own_place(frames)
+    return "" if place is None else str(place)
 
 
 def _is_own(filename: str) -> bool:
