@@ -8,6 +8,7 @@ from typing import Literal
 from assay.core import Config, Problem, TaskConfig
 from assay.reference_tasks.retinanet.model.retinanet import PARTS
 from assay.reference_tasks.vision.config import BackboneConfig, NormActivationConfig
+from assay.reference_tasks.vision.images.photometric import PhotometricConfig
 from assay.reference_tasks.vision.inputs import VisionDataConfig
 
 ALL = "all"
@@ -21,6 +22,7 @@ class DetectionDataConfig(VisionDataConfig):
         aug_rand_hflip: Whether to mirror half of the images, left to right.
         aug_scale_min: Smallest factor of size; smaller images leave the rest of the input grey.
         aug_scale_max: Largest factor of size; of larger images a random part is seen.
+        aug_photometric: Random light and colour; None for none.
         keep_aspect_ratio: Whether both sides are scaled alike, or each to fill the input.
         max_num_instances: Objects of an image that an evaluation counts at most; groundtruth is padded to it.
     """
@@ -28,6 +30,7 @@ class DetectionDataConfig(VisionDataConfig):
     aug_rand_hflip: bool = False
     aug_scale_min: float = 1.0
     aug_scale_max: float = 1.0
+    aug_photometric: PhotometricConfig | None = None
     keep_aspect_ratio: bool = True
     max_num_instances: int = 100
 

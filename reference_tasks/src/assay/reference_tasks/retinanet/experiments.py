@@ -13,12 +13,13 @@ from assay.reference_tasks.retinanet.config import (
     TargetsConfig,
 )
 from assay.reference_tasks.vision.config import BackboneConfig, NormActivationConfig, ResNetConfig
+from assay.reference_tasks.vision.images.photometric import PhotometricConfig
 
 SCENES_PATH = "package://assay.reference_tasks.vision/data/digit_scenes"
 SCENES_TRAIN_EXAMPLES = 1200
-_SCENES_BATCH = 16
-_SCENES_STEPS = 12000
-_SCENES_INTERVAL = 1000
+_SCENES_BATCH = 8
+_SCENES_STEPS = 13000
+_SCENES_INTERVAL = 2600
 
 COCO_TRAIN_EXAMPLES = 118_287
 _COCO_BATCH = 256
@@ -38,8 +39,11 @@ def scenes_data(*, is_training: bool, global_batch_size: int = _SCENES_BATCH) ->
         seed=0,
         cache=True,
         shuffle_buffer_size=SCENES_TRAIN_EXAMPLES,
-        aug_scale_min=0.8,
-        aug_scale_max=1.25,
+        aug_scale_min=0.7,
+        aug_scale_max=1.5,
+        aug_photometric=PhotometricConfig(brightness=0.2, contrast=0.4, saturation=0.6, hue=0.5)
+        if is_training
+        else None,
         max_num_instances=20,
     )
 
@@ -56,7 +60,7 @@ def digits_detection() -> ExperimentConfig:
                 max_level=5,
                 # Digits are 16 to 56 pixels high, and two thirds as wide.
                 anchor=AnchorConfig(num_scales=3, aspect_ratios=(0.6,), anchor_size=2.0),
-                backbone=BackboneConfig(resnet=ResNetConfig(model_id=10, filters=16)),
+                backbone=BackboneConfig(resnet=ResNetConfig(model_id=10, filters=24)),
                 decoder=FPNConfig(num_filters=64),
                 head=RetinaNetHeadConfig(num_convs=1, num_filters=64),
                 detection_generator=DetectionGeneratorConfig(pre_nms_top_k=1000),
@@ -75,7 +79,7 @@ def digits_detection() -> ExperimentConfig:
             checkpoint_interval=_SCENES_INTERVAL,
             optimizer_config=OptimizationConfig.from_dict(
                 {
-                    "optimizer": {"type": "adam"},
+                    "optimizer": {"type": "adamw", "adamw": {"weight_decay": 0.05}},
                     "learning_rate": {
                         "type": "cosine",
                         "cosine": {"initial_learning_rate": 0.002, "decay_steps": _SCENES_STEPS},

@@ -9,6 +9,7 @@ from assay.reference_tasks.retinanet.labeler import AnchorLabeler
 from assay.reference_tasks.vision import boxes as box_ops
 from assay.reference_tasks.vision.images.geometry import mirrored, place_image, placement, random_flip
 from assay.reference_tasks.vision.images.normalization import FULL_RANGE, normalize
+from assay.reference_tasks.vision.images.photometric import distort_light
 from assay.reference_tasks.vision.inputs import Record
 from assay.reference_tasks.vision.inputs.detection import AREA, BOXES, CLASSES, HEIGHT, IS_CROWD, WIDTH
 from assay.reference_tasks.vision.inputs.reader import IMAGE
@@ -57,8 +58,10 @@ class Parser:
             `image_info` (see `vision.images.geometry`).
         """
         params = self._params
-        seeds = tf.random.experimental.stateless_split(seed, 2)
+        seeds = tf.random.experimental.stateless_split(seed, 3)
         image, boxes = record[IMAGE], record[BOXES]
+        if params.aug_photometric is not None:
+            image = distort_light(image, params.aug_photometric, seed=seeds[2])
         if params.aug_rand_hflip:
             flip = random_flip(seeds[0])
             image, boxes = mirrored(image, flip), box_ops.mirrored(boxes, flip)
