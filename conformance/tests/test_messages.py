@@ -31,12 +31,15 @@ def test_exception_of_the_subject_is_placed_in_its_own_code():
 def test_exception_of_an_installed_package_is_placed_there(tmp_path, monkeypatch):
     folder = tmp_path / "site-packages"
     folder.mkdir()
-    (folder / "tasks_of_somebody.py").write_text("def step():\n    raise ValueError('of a package')\n")
+    (folder / "tasks_of_somebody.py").write_text(
+        "def step():\n    raise ValueError('of a package')\n\n"
+        "def caught():\n    try:\n        step()\n    except ValueError as error:\n        return error\n"
+    )
     monkeypatch.syspath_prepend(folder)
 
-    finding = finding_of(lambda: importlib.import_module("tasks_of_somebody").step())
+    error = SubjectError("train_step", importlib.import_module("tasks_of_somebody").caught())
 
-    assert "tasks_of_somebody.py:2 in step" in finding.cause
+    assert "tasks_of_somebody.py:2 in step" in subject_error_finding(make_rule(), error).cause
 
 
 def test_exception_while_tracing_loses_the_listing_of_autograph():
