@@ -65,7 +65,7 @@ def make_bundle(
         require_jax()
         if select is None and subject.kind is Kind.TASK:
             select = _OF_TASKS
-        recorder = Recorder()
+        recorder = Recorder(searches=False)
         session = Session(subject, seed=seed, recorder=recorder)
         results = []
         for result in check_subject(

@@ -64,13 +64,18 @@ _ACTIVE: contextvars.ContextVar[Recorder | None] = contextvars.ContextVar("recor
 class Recorder:
     """Keeps calls by the rule that made them; arrays are kept once, however often they are passed.
 
+    Args:
+      searches: Whether checks go on to inputs drawn at random, which are not recorded.
+
     Attributes:
+      searches: As above.
       calls: All calls, in order.
       rules: The numbers of the calls that each rule rests on.
       arrays: Arrays by digest.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, searches: bool = True) -> None:
+        self.searches = searches
         self.calls: list[Call] = []
         self.rules: dict[str, list[int]] = {}
         self.arrays: dict[str, np.ndarray] = {}

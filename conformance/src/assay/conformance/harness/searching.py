@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from assay.conformance.bundles.recording import unrecorded
+from assay.conformance.bundles.recording import active_recorder, unrecorded
 from assay.conformance.context import Context
 
 EXAMPLES = 12
@@ -34,6 +34,10 @@ def search(ctx: Context, cases: Callable[[], Any], examine: Callable[[Any], None
       examples: How many cases to draw, unless the run says how many (`--max-examples`).
     """
     import hypothesis
+
+    recorder = active_recorder()
+    if recorder is not None and not recorder.searches:
+        return
 
     def body(case: Any) -> None:
         examine(case)
