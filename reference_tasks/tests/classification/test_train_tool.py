@@ -28,9 +28,15 @@ def test_experiments_of_all_tasks_exist(tool):
 
 
 def test_table_has_the_metrics_that_there_are(tool):
-    shown = tool.Shown("", "", "", metrics={"mean": "the mean", "missing": "no row"}, prefixes={"of/": "of class "})
+    shown = tool.Shown(
+        *("", "", ""),
+        metrics={"mean": "the mean", "missing": "no row"},
+        prefixes={"of/": "of "},
+        class_names=("background", "cat"),
+    )
     validation = {
-        "of/cat": Curve((2, 4), (0.0, 0.5)),
+        "of/1": Curve((2, 4), (0.0, 0.5)),
+        "of/2": Curve((4,), (0.25,)),
         "mean": Curve((2, 4), (0.1, 0.98765)),
         "other": Curve((4,), (1.0,)),
     }
@@ -38,7 +44,8 @@ def test_table_has_the_metrics_that_there_are(tool):
     assert [(row.heading, row.value) for row in tool.results(shown, validation)] == [
         ("trained until step", "4"),
         ("the mean", "98.77%"),
-        ("of class cat", "50.00%"),
+        ("of cat", "50.00%"),
+        ("of 2", "25.00%"),
     ]
 
 
