@@ -3,7 +3,8 @@
 import pytest
 import tensorflow as tf
 from assay.conformance.harness import calls_host, compiled, refusal_of, replacement_for
-from assay.conformance.model import SubjectError, Target
+from assay.conformance.harness.compiling import explained
+from assay.conformance.model import SubjectError, Target, Violation
 
 
 def refusal(function, *arguments):
@@ -19,7 +20,7 @@ def test_operation_without_a_kernel_is_named():
     assert found.place.file.endswith("test_compiling.py")
 
 
-def test_another_refusal_is_one_line_without_numbers_of_nodes():
+def test_operation_that_needs_a_constant_is_named_in_one_line_without_numbers_of_nodes():
     text = (
         "Input 1 to node `while/Sum` with op Sum must be a compile-time constant.\n\nXLA compilation requires that "
         "operator arguments that represent shapes or dimensions be evaluated to concrete values at compile time.\n"
@@ -27,11 +28,39 @@ def test_another_refusal_is_one_line_without_numbers_of_nodes():
         "\ttf2xla conversion failed while converting __inference_step_12[_XlaMustCompile=true]."
     )
 
-    found = refusal_of(SubjectError("a step", tf.errors.InvalidArgumentError(None, None, text)))
+    for error in (tf.errors.InvalidArgumentError(None, None, text), ValueError(f"Failed getting HLO text: '{text}'")):
+        found = refusal_of(SubjectError("a step", error))
 
-    assert found.kinds == ()
-    assert found.said == "Input 1 to node `while/Sum` with op Sum must be a compile-time constant."
-    assert str(found.place) == "task.py:12 in train_step"
+        assert (found.kinds, found.lacks_constant) == (("Sum",), True)
+        assert found.said == "Input 1 to node `while/Sum` with op Sum must be a compile-time constant."
+        assert str(found.place) == "task.py:12 in train_step"
+
+
+def test_another_refusal_is_one_line():
+    text = (
+        "Pivoting is not there.\n\t [[{{node Solve}}]]\n\ttf2xla conversion failed while converting __inference_f_1[]."
+    )
+
+    found = refusal_of(SubjectError("a step", tf.errors.UnimplementedError(None, None, text)))
+
+    assert (found.kinds, found.said, found.lacks_constant) == ((), "Pivoting is not there.", False)
+
+
+def test_variable_that_is_made_inside_and_values_that_are_asked_for_are_explained():
+    def makes(x):
+        return x + tf.Variable(1.0)
+
+    def asks(x):
+        return tf.constant(x.numpy())
+
+    for function, seen in ((makes, "makes a variable"), (asks, "asks for the values of a tensor")):
+        with pytest.raises((ValueError, AttributeError)) as caught:
+            tf.function(function)(tf.ones([2]))
+        found = explained(SubjectError("a step", caught.value), "a step")
+
+        assert isinstance(found, Violation)
+        assert f"a step {seen}" in found.observed
+        assert "test_compiling.py" in found.observed
 
 
 def test_an_error_that_is_no_compilers_is_none_of_its_business():

@@ -63,3 +63,25 @@ def test_what_optimizers_do_to_sparse_gradients_is_left_alone():
         optimizer.apply_gradients([(tape.gradient(loss, table), table)])
 
     assert kinds(step) == []
+
+
+def test_what_is_passed_to_a_function_a_branch_or_a_loop_stays_a_constant_there():
+    def suppress(boxes, scores):
+        return tf.image.non_max_suppression_padded(boxes, scores, 2, pad_to_max_output_size=True)
+
+    graph = tf.function(suppress).get_concrete_function(tf.TensorSpec([1, 8, 4]), tf.TensorSpec([1, 8])).graph
+
+    assert list(value_shaped(graph)) == []
+
+
+def test_padding_by_a_value_is_found_inside_a_function():
+    @tf.function
+    def inner(x, size):
+        return tf.pad(x, [[0, size]])
+
+    def outer(x):
+        return inner(x, tf.cast(x[0], tf.int32))
+
+    graph = tf.function(outer).get_concrete_function(tf.TensorSpec([3])).graph
+
+    assert [one.kind for one in value_shaped(graph)] == ["Pad"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,24 @@ _CREATED = "The op is created at"
 _LOWERING = "Failed getting HLO text: '"
 _NO_CONSTANT = re.compile(r"Input \d+ to node `[^`]*` with op (?P<kind>\w+) must be a compile-time constant")
 _MOST_CHARACTERS = 240
+_TRACING = (
+    (
+        (
+            "tf.function only supports singleton tf.Variables",
+            "tf.function-decorated function tried to create variables",
+        ),
+        "makes a variable each time it is called,",
+        "a compiled program has its variables before it runs: one that is made inside belongs to nobody",
+        "Make variables once, in `__init__` or `build`; what changes from call to call need not be one.",
+    ),
+    (
+        ("has no attribute 'numpy'", "Cannot convert a symbolic", "symbolic `tf.Tensor` as a Python `bool`"),
+        "asks for the values of a tensor while it is traced,",
+        "a tensor has no values while it is traced; a program is compiled once for all values",
+        "Use TensorFlow operations in place of NumPy and Python: `tf.argmax`, `tf.where`, `tf.cond`.",
+    ),
+)
+"""Exceptions while tracing by their words: what was seen, the cause, and the fix."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +125,7 @@ def explained(error: SubjectError, what: str) -> SubjectError | Violation:
     """
     refusal = refusal_of(error)
     if refusal is None:
-        return error
+        return _not_traceable(error, what) or error
     where = f" at {refusal.place.quoted()}" if refusal.place else ""
     if not refusal.kinds:
         return Violation(
@@ -119,12 +138,23 @@ def explained(error: SubjectError, what: str) -> SubjectError | Violation:
             f"XLA refuses {what}, because {refusal.kinds[0]} needs a constant, and is given what is computed from "
             f"values{where}",
             cause="a length, a bound, an axis or a shape is computed from values, and what is compiled has fixed ones",
-            fix=FIXED_SIZE,
+            fix=f"Give it a Python number (an axis, `num_classes`) or a static shape. {FIXED_SIZE}",
         )
     why, instead = replacement_for(refusal.kinds)
     return Violation(
         f"XLA refuses {what}, because it has no kernel for {', '.join(refusal.kinds)}{where}", cause=why, fix=instead
     )
+
+
+def _not_traceable(error: SubjectError, what: str) -> Violation | None:
+    """What to raise for an exception of tracing that TensorFlow words for those who know it well."""
+    frames = [(one.filename, one.lineno or 0, one.name) for one in traceback.extract_tb(error.original.__traceback__)]
+    place = own_place(frames + frames_in(str(error.original)))
+    where = f" at {place.quoted()}" if place else ""
+    for signs, seen, cause, fix in _TRACING:
+        if any(sign in str(error.original) for sign in signs):
+            return Violation(f"{what} {seen}{where}", cause=cause, fix=fix)
+    return None
 
 
 def _in_one_line(text: str) -> str:

@@ -64,6 +64,12 @@ def _operations(graph: Any, depth: int, seen: set[str]) -> Iterator[Operation]:
                 yield from _operations(inner, depth + 1, seen)
 
 
+def called_graphs(op: Any) -> list[Any]:
+    """Return the graphs of the functions that an operation calls."""
+    found = [getattr(_function(op.graph, name), "graph", None) for name in _called(op)]
+    return [graph for graph in found if graph is not None]
+
+
 def _called(op: Any) -> list[str]:
     """The names of the functions that an operation is given as attributes."""
     names = []

@@ -30,6 +30,11 @@ _TABLE: tuple[tuple[tuple[str, ...], str, str], ...] = (
         FIXED_SIZE,
     ),
     (
+        ("ScatterNd",),
+        "the size of the result (of `tf.math.confusion_matrix`, `tf.scatter_nd`) is computed from values",
+        "Give the size as a number: `tf.math.confusion_matrix(labels, predictions, num_classes)`.",
+    ),
+    (
         ("StridedSlice", "Slice", "Range", "Reshape", "Fill", "OneHot", "TopK", "Tile", "Pad", "BroadcastTo"),
         "a length, a bound or a shape is computed from values",
         FIXED_SIZE,
@@ -62,6 +67,12 @@ _TABLE: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "a TensorArray that grows has no room when it is compiled",
         "Give it its size: `tf.TensorArray(tf.float32, size=steps)`, or use tf.map_fn or tf.stack.",
     ),
+    (
+        ("MatrixDeterminant", "LogMatrixDeterminant", "Lu"),
+        "a determinant by elimination with pivots has no kernel there",
+        "Use a factor: the logarithm is `2 * tf.reduce_sum(tf.math.log(tf.linalg.diag_part(tf.linalg.cholesky(x))))`.",
+    ),
+    (("HistogramFixedWidth",), "a histogram has no kernel there", f"Find the bin of each value. {_ONE_HOT}"),
     (("Ragged", "Sparse"), "ragged and sparse tensors have as many elements as their values say", FIXED_SIZE),
     (
         ("ResizeArea", "ResizeBicubic", "CropAndResize"),
@@ -80,17 +91,20 @@ _HOST_CALLS = frozenset(
 )
 
 
-def replacement_for(kinds: Iterable[str]) -> tuple[str, str]:
+def replacement_for(
+    kinds: Iterable[str], otherwise: tuple[str, str] = ("the operation has no kernel there", _IN_TENSORFLOW)
+) -> tuple[str, str]:
     """Return why the first operation that is known here is a problem, and what to use instead of it.
 
     Args:
       kinds: Types of operations: `Where`, `PyFunc`.
+      otherwise: What is returned when none is known.
     """
     for kind in kinds:
         for starts, why, instead in _TABLE:
             if kind.startswith(starts):
                 return why, instead
-    return "the operation has no kernel there", _IN_TENSORFLOW
+    return otherwise
 
 
 def calls_host(kind: str) -> bool:

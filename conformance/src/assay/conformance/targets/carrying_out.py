@@ -79,8 +79,9 @@ def carry_out(entry: RegisteredRule, ctx: Context) -> Evidence:
     if entry.programs:
         programs = entry.programs(here)
         require_lowering(target, programs, here)
+        evidence = compile_for(target, programs, here)  # first: what a target refuses need not be run, and may be huge
         here.share(("stand-in", rule.id), lambda: _stand_in(entry, here))
-        return compile_for(target, programs, here)
+        return evidence
     _require_compilable(entry, here)
     if not here.share(("stand-in", rule.id), lambda: _stand_in(entry, here)):
         raise NotRun(

@@ -13,7 +13,13 @@ from assay.conformance.model.kinds import Kind
 from assay.conformance.model.vocabulary import Evidence, Mode, Target
 from assay.conformance.targets import gpu, tpu
 from assay.conformance.targets.programs import Program, lower, trace
-from assay.conformance.targets.refusals import named, refuse_value_shapes, refused_by_compiler
+from assay.conformance.targets.refusals import (
+    named,
+    refuse_resources,
+    refuse_strings,
+    refuse_value_shapes,
+    refused_by_compiler,
+)
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
@@ -34,7 +40,7 @@ def require_lowering(target: Target, programs: Sequence[Program], ctx: Context) 
     if target is Target.TPU:
         tpu.warm_up()
     for program in programs:
-        _refuse_strings(program)
+        _refuse_strings(program, ctx)
         key = ("lowered for", target, program.name)
         ctx.share(key, functools.partial(_lowered_for, target, program, ctx))
 
@@ -42,6 +48,7 @@ def require_lowering(target: Target, programs: Sequence[Program], ctx: Context) 
 def _lowered_for(target: Target, program: Program, ctx: Context) -> bool:
     try:
         graph = trace(program)
+        refuse_resources(program, graph)
         if target is Target.TPU:
             refuse_value_shapes(program, graph)
         _module(program, ctx)
@@ -54,9 +61,11 @@ def _module(program: Program, ctx: Context) -> Any:
     return ctx.share(("lowered", program.name), lambda: lower(program))
 
 
-def _refuse_strings(program: Program) -> None:
+def _refuse_strings(program: Program, ctx: Context) -> None:
     import tensorflow as tf
 
+    if ctx.subject.kind is Kind.TASK:
+        refuse_strings(program.name, program.leaves)
     if any(leaf.dtype == tf.string for leaf in program.leaves):
         raise NotApplicable("The batch holds strings, which XLA cannot be given.")
 

@@ -135,7 +135,7 @@ def fresh(ctx: Context, *, steady: bool = True) -> Metric:
       NotApplicable: If the metric does not repeat.
       SubjectError: If the factory raises.
     """
-    if steady and not ctx.share("metric repeats", lambda: _repeats(ctx)):
+    if steady and not ctx.share("metric repeats", lambda: _repeats(ctx.in_mode(Mode.EAGER))):
         raise NotApplicable("Two new metrics give different results for the same batch, so nothing can be compared.")
     return adapted(ctx, make_metric(ctx))
 

@@ -17,11 +17,11 @@ from assay.conformance.model import (
     Subject,
     SubjectError,
     Target,
-    Violation,
 )
 from assay.conformance.specimens import SOUND_TASK, SoundTask
 from assay.conformance.targets import tpu
 from assay.conformance.targets.compiling import compiled_for_tpu, readable
+from assay.conformance.targets.refusals import does_not_fit
 
 RULE = Rule(
     id="T406",
@@ -67,14 +67,7 @@ def check(ctx: Context) -> None:
                 raise NotApplicable(
                     f"The TPU compiler refuses {program.name}, which T402 says more about."
                 ) from refused
-            raise Violation(
-                f"{program.name} does not fit a {topology.generation} chip with {readable(topology.device_bytes)} a "
-                f"device: {refused}",
-                cause="a large intermediate result: pairwise distances, one-hot labels of large images, activations "
-                "that are kept for the gradient",
-                fix="Make the batch a replica smaller, compute in bfloat16, recompute activations "
-                "(`tf.recompute_grad`), or split what is large.",
-            ) from refused
+            raise does_not_fit(program, topology, refused) from refused
         ctx.learn(
             f"{program.name} needs {readable(taken.memory_bytes)} of the {readable(topology.device_bytes)} that a "
             f"device of {topology.name} has."

@@ -14,12 +14,13 @@ from typing import Any
 from assay.conformance.harness.graphs import Operation, operations
 
 _ON_GPU = ("GPU", "DEFAULT")
-_CALLS = frozenset(
+CALLS = frozenset(
     {
         *("PartitionedCall", "StatefulPartitionedCall", "SymbolicGradient"),
         *("If", "StatelessIf", "While", "StatelessWhile", "Case", "StatelessCase"),
     }
 )
+"""Operations that call functions, whose own operations are looked at instead."""
 
 
 def has_gpu_kernels() -> bool:
@@ -36,7 +37,7 @@ def without_gpu_kernel(graph: Any) -> Iterator[Operation]:
       graph: A `FuncGraph`.
     """
     for operation in operations(graph):
-        if operation.kind not in _CALLS and _is_floating(operation.op) and not _has_kernel(operation.op):
+        if operation.kind not in CALLS and _is_floating(operation.op) and not _has_kernel(operation.op):
             yield operation
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import os
+import re
 from typing import Any
 
 from assay.conformance.stablehlo import adapter
@@ -27,6 +28,8 @@ _MEMORY = {
     "temporary_bytes": "temp_size_in_bytes",
     "code_bytes": "generated_code_size_in_bytes",
 }
+
+_BUILT = re.compile(r"Built on (?P<day>\w+ +\d+ \d{4})")
 
 Answer = dict[str, Any]
 """`{"taken": {...}}`, or why not: `{"missing": text}`, `{"inexpressible": text}`, `{"refused": text}`."""
@@ -80,7 +83,6 @@ def _devices(topology: str) -> tuple[Any, ...]:
 
 
 def _version(client: Any) -> str:
-    """`libtpu 0.0.52 (built on Nov 5 2026 01:07:28)`."""
-    lines = client.platform_version.splitlines()
-    built = next((line.partition("(")[0].strip() for line in lines if line.startswith("Built on")), "")
-    return f"libtpu {importlib.metadata.version('libtpu')}" + (f" (b{built[1:]})" if built else "")
+    """`libtpu 0.0.52 of Nov 5 2026`."""
+    built = _BUILT.search(client.platform_version)
+    return f"libtpu {importlib.metadata.version('libtpu')}" + (f" of {built['day']}" if built else "")
