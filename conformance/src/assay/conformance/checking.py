@@ -24,7 +24,7 @@ from assay.conformance.model.rule import RegisteredRule
 from assay.conformance.model.subject import Subject
 from assay.conformance.model.vocabulary import Mode, Target, members
 from assay.conformance.processes.new_process import warm_up
-from assay.conformance.processes.sharing import OtherProcesses
+from assay.conformance.processes.sharing import FEWEST_RULES, OtherProcesses
 from assay.conformance.registry import find_rules, rules_for, select_rules
 from assay.conformance.replay.folding import Folding
 from assay.conformance.runner import run_subject
@@ -102,10 +102,13 @@ def check(
     set_up_devices(wanted_targets)
     subjects = as_subjects(subject, kind=kind, sample=sample, traits=traits)
     folding.require_fitting(subjects, wanted_targets)
-    shared = (
-        jobs > 1 and not folding and wanted_targets == (Target.CPU,) and any(one.kind is Kind.TASK for one in subjects)
-    )
-    if shared:
+
+    def is_shared(one: Subject) -> bool:
+        if jobs == 1 or folding or wanted_targets != (Target.CPU,) or one.kind is not Kind.TASK:
+            return False
+        return len(select_rules(promised_rules(one.kind, Target.CPU), select=select, ignore=ignore)) >= FEWEST_RULES
+
+    if any(map(is_shared, subjects)):
         warm_up()
     results: list[Result] = []
     promised: set[str] = set()
@@ -116,7 +119,7 @@ def check(
         for target in wanted_targets:
             promised.update(entry.rule.id for entry in promised_rules(one.kind, target))
             others = None
-            if shared and one.kind is Kind.TASK:
+            if one.kind is not None and is_shared(one):
                 others = OtherProcesses(session, kind=one.kind, target=target, timeout=timeout, count=jobs - 1)
             with contextlib.nullcontext() if others is None else contextlib.closing(others):
                 for result in check_subject(

@@ -175,8 +175,8 @@ def _follows_global_seed(ctx: Context) -> bool:
         readings.append(
             training_stream(ctx, seed=SEED, batch_size=EPOCH_BATCHES[0], at_most=LOOKS[0], repetition=repetition)
         )
-    columns = _telling(*readings, augmented=is_augmented(ctx))
-    return _moved(*readings, columns) is None
+    one, other = readings
+    return _moved(one, other, _telling(one, other, augmented=is_augmented(ctx))) is None
 
 
 def _check_epochs(ctx: Context, seed: int | None, declared: str | None) -> collections.Counter[Row] | None:

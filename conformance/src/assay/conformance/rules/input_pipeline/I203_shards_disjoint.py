@@ -252,6 +252,13 @@ def _compare(
             cause="the input context is not used to shard the data",
             fix=_SHARD_FIRST,
         )
+    if not whole & together:
+        raise Violation(
+            f"{what}: none of the {total} examples of one input pipeline comes from any of {count}, which yield "
+            f"{', '.join(str(len(shard)) for shard in shards)} others",
+            cause="the examples are not the same from one build to the next: build_inputs draws them at random",
+            fix=f"Draw from a fixed seed, or keep the data in files. Then: {_SHARD_FIRST}",
+        )
     parts = [f"{missing} of {total} examples come from none of {count} input pipelines"] if missing else []
     if repeated:
         parts.append(f"{repeated} come from more than one" if missing else f"{repeated} of {total} examples come twice")

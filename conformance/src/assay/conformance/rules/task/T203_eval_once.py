@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.context import Context
+from assay.conformance.harness.pipelines.readings import example_rows
 from assay.conformance.harness.tasks import (
     BATCH_SIZES,
     SINGLE,
@@ -81,10 +82,29 @@ def check(ctx: Context) -> None:
         _check_given_once(ctx)
     _check_resets(first)
     _check_again(ctx, first)
+    try:
+        for size in BATCH_SIZES:
+            view = _View(ctx, size, _account(ctx, size), data)
+            _check_metrics(view)
+            _check_reduced(view)
+    except Violation:
+        _check_same_examples(data)
+        raise
+
+
+def _check_same_examples(data: EvaluationData) -> None:
+    """Raise when the pipeline draws the evaluation data anew for each batch size: then nothing can be compared."""
+    rows = {size: [row for batch in batches for row in example_rows(batch)] for size, batches in data.batches.items()}
+    single = rows[1]
     for size in BATCH_SIZES:
-        view = _View(ctx, size, _account(ctx, size), data)
-        _check_metrics(view)
-        _check_reduced(view)
+        for one, other in zip(zip(*single, strict=True), zip(*rows[size], strict=True), strict=False):
+            if len(set(one) & set(other)) * _PARTS < len(set(other)):
+                raise Violation(
+                    f"the evaluation data is not the same from one build to the next: in batches of {size} most "
+                    "examples hold a tensor that those in batches of one do not have",
+                    cause="build_inputs draws the evaluation data, or augments it, at random",
+                    fix="Draw evaluation data from a fixed seed, and augment only when `params.is_training` is true.",
+                )
 
 
 @dataclasses.dataclass(frozen=True)
