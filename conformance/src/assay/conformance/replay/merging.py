@@ -135,7 +135,7 @@ def _with(result: Result, calls: Sequence[ReplayedCall], replay: ReplayReport) -
         observed=f"on {replay.device} ({replay.how}), {wrong[0].program}: {wrong[0].said}{more}",
         cause="The device computes it otherwise than the CPU: in fewer bits, with another meaning of an operation, or "
         "with an operation that its compiler does not have.",
-        fix="Replay with --matmul-precision float32: what passes then is a matter of TensorFloat-32 or bfloat16, and "
+        fix="Replay with `--matmul-precision float32`: what passes then is a matter of TensorFloat-32 or bfloat16, and "
         "belongs in float32; what fails still is computed otherwise.",
     )
     return dataclasses.replace(

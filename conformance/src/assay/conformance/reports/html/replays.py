@@ -8,7 +8,7 @@ from typing import Any
 from assay.conformance.reports.html.contents import Contents
 from assay.conformance.reports.html.markup import EMPTY, Html, element, name, text, together
 
-_HEADINGS = ("Device", "Subject", "Target", "Calls", "Executed there", "Failed there", "Products of float32", "With")
+_HEADINGS = ("Device", "Subject", "Target", "Calls", "Pass there", "Fail there", "Products of float32", "With")
 _ABOUT = (
     "The compiled calls of these subjects' checks were run on other devices, and their results compared with those of "
     "the CPU. A cell that is marked as executed names the device when the pointer rests on it."
@@ -26,7 +26,7 @@ def replays(contents: Contents) -> Html:
         element("caption", text("Replays on other devices"), class_="unseen"),
         element("thead", head),
         element("tbody", together(rows)),
-        class_="summary",
+        class_="replays",
     )
     return element(
         "section",
@@ -44,9 +44,9 @@ def _row(replay: Mapping[str, Any], contents: Contents) -> Html:
         element("th", name(replay["device"]), scope="row"),
         element("td", name(replay["subject"])),
         element("td", text(replay["target"])),
-        element("td", text(replay["calls"]), class_="number"),
+        element("td", text(replay["calls"])),
         element("td", _linked(replay["executed"], contents)),
-        element("td", _linked(replay["failed"], contents), class_="fail" if replay["failed"] else None),
+        element("td", _linked(replay["failed"], contents)),
         element("td", text(replay["how"])),
         element("td", text(versions)),
     )
