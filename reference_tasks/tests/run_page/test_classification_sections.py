@@ -56,7 +56,6 @@ def test_confusion_matrix_counts_labels_by_rows(predicting):
     assert counts == [[1, 0, 0], [1, 1, 0], [0, 0, 1]]
 
 
-@pytest.mark.flavour
 def test_every_validation_digit_of_the_reference_task_is_counted():
     task = digits_subject()
     matrix, worst, first = sections(task, task.build_model())

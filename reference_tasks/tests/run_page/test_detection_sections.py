@@ -77,7 +77,6 @@ def test_caption_tells_objects_without_crowds_and_detections(detecting):
     ]
 
 
-@pytest.mark.flavour
 def test_first_scenes_of_the_reference_task_are_shown():
     task = scenes_subject()
     (section,) = sections(task, task.build_model())

@@ -64,7 +64,6 @@ def test_legend_names_the_classes_that_occur(segmenting):
     assert ["".join(entry.itertext()).strip() for entry in numbered.parts[0].iter("li")] == ["1", "2"]
 
 
-@pytest.mark.flavour
 def test_first_scenes_of_the_reference_task_are_shown():
     task = scenes_subject()
     (section,) = sections(task, task.build_model())
