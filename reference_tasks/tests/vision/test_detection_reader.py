@@ -104,9 +104,7 @@ def test_what_is_broken_in_a_box_record_is_named(changes, message):
 def test_class_beyond_the_number_of_classes_is_named():
     decoded(parsed(), num_classes=3)
 
-    with pytest.raises(
-        tf.errors.InvalidArgumentError, match="below the number of classes, 2; received 2"
-    ):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="below the number of classes, 2; received 2"):
         decoded(parsed(), num_classes=2)
 
 
@@ -117,6 +115,17 @@ def test_masks_come_along_when_asked_for():
     assert record["groundtruth_instance_masks_png"].tolist() == [b"one", b"two"]
     with pytest.raises(tf.errors.InvalidArgumentError, match="object/mask has 1 values"):
         decoded(parsed(image__object__mask=masks[:1]), include_mask=True)
+
+
+def test_attributes_come_along_when_asked_for():
+    sizes = {"depth": 1, "place": 2}
+    values = {"image__object__attribute__depth": np.array([3, 4]), "image__object__attribute__place": np.arange(4)}
+
+    found = DetectionDecoder(attributes=sizes).finish(parsed(**values))["groundtruth_attributes"]
+    assert found["depth"].numpy().tolist() == [[3], [4]]
+    assert found["place"].numpy().tolist() == [[0, 1], [2, 3]]
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"attribute/place has 3 values.*needs 2 of each"):
+        decoded(parsed(**values | {"image__object__attribute__place": np.arange(3)}), attributes=sizes)
 
 
 def test_broken_box_record_in_a_file_is_named(tmp_path):

@@ -9,13 +9,13 @@ from assay.core import Config, Problem, TaskConfig
 from assay.reference_tasks.retinanet.model.retinanet import PARTS
 from assay.reference_tasks.vision.config import BackboneConfig, NormActivationConfig
 from assay.reference_tasks.vision.images.photometric import PhotometricConfig
-from assay.reference_tasks.vision.inputs import VisionDataConfig
+from assay.reference_tasks.vision.inputs import DetectionInputConfig
 
 ALL = "all"
 
 
 @dataclasses.dataclass
-class DetectionDataConfig(VisionDataConfig):
+class DetectionDataConfig(DetectionInputConfig):
     """Images with boxes. What `aug_` begins happens in training only, and depends on `seed` and position alone.
 
     Attributes:

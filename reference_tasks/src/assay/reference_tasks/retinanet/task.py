@@ -20,8 +20,7 @@ from assay.reference_tasks.retinanet.model import AttributeHead, RetinaNet, buil
 from assay.reference_tasks.vision.backbones import build_resnet
 from assay.reference_tasks.vision.boxes import BoxCoder
 from assay.reference_tasks.vision.images.normalization import displayed
-from assay.reference_tasks.vision.inputs import TFRecordReader, make_dataset, make_sources
-from assay.reference_tasks.vision.inputs.detection import DetectionDecoder
+from assay.reference_tasks.vision.inputs import Reader, make_dataset, make_detection_reader, make_sources
 
 METRICS = ("total_loss", "cls_loss", "box_loss", "model_loss")
 SHOWN = "image/detections"
@@ -83,14 +82,9 @@ class RetinaNetTask(Task):
         """
         model = self.task_config.model
 
-        def make_reader(path: str | Sequence[str]) -> TFRecordReader:
-            return TFRecordReader(
-                path,
-                DetectionDecoder(num_classes=model.num_classes),
-                compressed=params.file_type == "tfrecord_compressed",
-                cycle_length=params.cycle_length,
-                block_length=params.block_length,
-            )
+        def make_reader(path: str | Sequence[str]) -> Reader:
+            sizes = {head.name: head.size for head in model.head.attribute_heads}
+            return make_detection_reader(params, path, num_classes=model.num_classes, attributes=sizes)
 
         parser = Parser(
             params,

@@ -1,5 +1,7 @@
 """Images with boxes: the decoded record, and how it is read from TFRecords."""
 
+from collections.abc import Mapping
+
 import tensorflow as tf
 from assay.reference_tasks.vision.inputs.examples import ENCODED_KEY, EncodedFeature
 from assay.reference_tasks.vision.inputs.messages import require, sentence
@@ -21,12 +23,17 @@ AREA = "groundtruth_area"
 MASKS_PNG = "groundtruth_instance_masks_png"
 """Key of masks: strings `[N]`, each a PNG file of one channel, as large as the image; what is not 0 is the object."""
 
+ATTRIBUTES = "groundtruth_attributes"
+"""Key of attributes: by name float32 `[N, size]`."""
+
 SOURCE_ID_KEY = "image/source_id"
 BOX_KEYS = tuple(f"image/object/bbox/{side}" for side in ("ymin", "xmin", "ymax", "xmax"))
 CLASS_KEY = "image/object/class/label"
 AREA_KEY = "image/object/area"
 IS_CROWD_KEY = "image/object/is_crowd"
 MASK_KEY = "image/object/mask"
+ATTRIBUTE_KEY = "image/object/attribute/"
+"""Begins the feature keys of attributes, which end with their names."""
 
 _TOLERANCE = 1.0  # pixels by which a box may leave the image, as rounded coordinates do; it is cut off there
 
@@ -36,16 +43,25 @@ class DetectionDecoder:
 
     The decoded record: `source` (what names it in errors), `source_id` (string), `image` (uint8
     `[height, width, 3]`), `height`, `width` (int64), `groundtruth_boxes`, `groundtruth_classes`,
-    `groundtruth_is_crowd`, `groundtruth_area` and, if asked for, `groundtruth_instance_masks_png`. An area that is not
+    `groundtruth_is_crowd`, `groundtruth_area` and, if asked for, `groundtruth_instance_masks_png` and
+    `groundtruth_attributes`. An area that is not
     stated is that of the box; no object is a crowd unless it is stated.
 
     Args:
         num_classes: Class ids must be below it, and at least 1; None lets all above 0 pass.
         include_mask: Whether masks are read.
+        attributes: Numbers that each object has of an attribute, by its name; they are integers in the file.
     """
 
-    def __init__(self, *, num_classes: int | None = None, include_mask: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        num_classes: int | None = None,
+        include_mask: bool = False,
+        attributes: Mapping[str, int] | None = None,
+    ) -> None:
         self._num_classes = num_classes
+        self._attributes = dict(attributes or {})
         self._include_mask = include_mask
         self.images = {IMAGE: EncodedFeature(ENCODED_KEY, ImageCodec(3))}
         self.features = {
@@ -56,6 +72,7 @@ class DetectionDecoder:
             **{key: _a_list(tf.float32) for key in (*BOX_KEYS, AREA_KEY)},
             **{key: _a_list(tf.int64) for key in (CLASS_KEY, IS_CROWD_KEY)},
             **({MASK_KEY: _a_list(tf.string)} if include_mask else {}),
+            **{ATTRIBUTE_KEY + name: _a_list(tf.int64) for name in self._attributes},
         }
 
     def finish(self, record: Record) -> Record:
@@ -75,7 +92,14 @@ class DetectionDecoder:
                 IS_CROWD: tf.cast(_or_else(record[IS_CROWD_KEY], tf.zeros_like(record[CLASS_KEY])), tf.bool),
                 AREA: _or_else(record[AREA_KEY], _box_areas(boxes, size)),
             }
-        return {**decoded, MASKS_PNG: record[MASK_KEY]} if self._include_mask else decoded
+            if self._include_mask:
+                decoded[MASKS_PNG] = tf.identity(record[MASK_KEY])
+            if self._attributes:
+                decoded[ATTRIBUTES] = {
+                    name: tf.cast(tf.reshape(record[ATTRIBUTE_KEY + name], [-1, size]), tf.float32)
+                    for name, size in self._attributes.items()
+                }
+        return decoded
 
     def _checks(self, record: Record) -> list[tf.Operation]:
         source, classes = record[SOURCE], record[CLASS_KEY]
@@ -85,6 +109,9 @@ class DetectionDecoder:
         of_one_length = [
             _require_length(source, key, record[key], count, may_be_absent=key in optional) for key in listed
         ]
+        for name, size in self._attributes.items():
+            key = ATTRIBUTE_KEY + name
+            of_one_length.append(_require_length(source, key, record[key], count, per_object=size))
         highest = tf.int64.max if self._num_classes is None else self._num_classes - 1
         wrong = tf.boolean_mask(classes, tf.logical_or(classes < 1, classes > highest))
         bound = "" if self._num_classes is None else f" and below the number of classes, {self._num_classes}"
@@ -119,16 +146,22 @@ def _box_areas(boxes: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
 
 
 def _require_length(
-    source: tf.Tensor, key: str, values: tf.Tensor, count: tf.Tensor, *, may_be_absent: bool
+    source: tf.Tensor,
+    key: str,
+    values: tf.Tensor,
+    count: tf.Tensor,
+    *,
+    may_be_absent: bool = False,
+    per_object: int = 1,
 ) -> tf.Operation:
-    fits = tf.equal(tf.size(values), count)
+    fits = tf.equal(tf.size(values), per_object * count)
     if may_be_absent:
         fits = tf.logical_or(fits, tf.equal(tf.size(values), 0))
     return require(
         fits,
         sentence(
             *(source, f": {key} has ", tf.size(values), f" values, but {BOX_KEYS[0]} has ", count),
-            "; each object needs one of each.",
+            f"; each object needs {'one' if per_object == 1 else per_object} of each.",
         ),
     )
 

@@ -1,9 +1,10 @@
 """Makes the reader that a configuration names."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from assay.core import ConfigError
 from assay.reference_tasks.vision.inputs.annotated_images import AnnotatedImageReader
 from assay.reference_tasks.vision.inputs.coco_files import load_coco
 from assay.reference_tasks.vision.inputs.config import (
@@ -54,19 +55,29 @@ def make_segmentation_reader(
     return _tfrecord_reader(params, input_path, SegmentationDecoder(**checks))
 
 
-def make_detection_reader(params: DetectionInputConfig, input_path: Paths, *, num_classes: int | None = None) -> Reader:
+def make_detection_reader(
+    params: DetectionInputConfig,
+    input_path: Paths,
+    *,
+    num_classes: int | None = None,
+    attributes: Mapping[str, int] | None = None,
+) -> Reader:
     """Make a reader of images with boxes; see `DetectionDecoder`.
 
     Args:
         params: Says which, and how to read.
         input_path: What to read; see `DetectionInputConfig.reader`.
         num_classes: Class ids must be below it; None lets all above 0 pass.
+        attributes: Numbers that each object has of an attribute, by its name. Only TFRecords have them.
 
     Raises:
         InputFilesError: There is nothing to read.
+        ConfigError: There are attributes to read, of files that have none.
     """
+    if attributes and params.reader != "tfrecord":
+        raise ConfigError(f"`reader: {params.reader}` has no attributes of objects; received {sorted(attributes)}.")
     if params.reader == "tfrecord":
-        decoder = DetectionDecoder(num_classes=num_classes, include_mask=params.include_mask)
+        decoder = DetectionDecoder(num_classes=num_classes, include_mask=params.include_mask, attributes=attributes)
         return _tfrecord_reader(params, input_path, decoder)
     path = one_path(input_path, "`input_path`")
     if params.reader == "voc":
