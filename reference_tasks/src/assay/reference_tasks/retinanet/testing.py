@@ -36,7 +36,8 @@ def scenes_subject() -> RetinaNetTask:
                 decoder=FPNConfig(num_filters=8),
                 head=RetinaNetHeadConfig(num_convs=1, num_filters=8),
                 detection_generator=DetectionGeneratorConfig(pre_nms_top_k=50, max_num_detections=10),
-                norm_activation=NormActivationConfig(norm_momentum=0.9, norm_epsilon=1e-5),
+                # Batch statistics over all replicas, so that two of them train as one does.
+                norm_activation=NormActivationConfig(use_sync_bn=True, norm_momentum=0.9, norm_epsilon=1e-5),
             ),
             losses=LossesConfig(l2_weight_decay=1e-4),
             train_data=scenes_data(is_training=True, global_batch_size=SUBJECT_BATCH_SIZE).replace(**small),
