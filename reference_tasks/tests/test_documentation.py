@@ -26,5 +26,6 @@ def test_experiments_of_the_readme_exist():
     table = README.partition("| experiment |")[2].partition("\n\n")[0]
     named = set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
 
-    assert named == {"digits_classification", "resnet_imagenet"}
+    assert {"digits_classification", "resnet_imagenet", "digits_segmentation"} <= named
+    assert {"seg_deeplabv3plus_pascal", "seg_deeplabv3plus_cityscapes"} <= named
     assert named <= set(registered_experiments())

@@ -1,10 +1,9 @@
-"""The registered experiments: valid, with the published numbers, and able to run."""
+"""The registered experiments: valid, with the published numbers."""
 
-import numpy as np
 import pytest
 import tensorflow as tf
-from assay.core import get_distribution_strategy, get_exp_config, get_task, run_experiment
-from assay.core.config import parse_configuration, registered_experiments
+from assay.core import get_exp_config
+from assay.core.config import registered_experiments
 from assay.reference_tasks.segmentation.model import build_segmenter
 
 NAMES = ("digits_segmentation", "seg_deeplabv3plus_pascal", "seg_deeplabv3plus_cityscapes")
@@ -55,20 +54,3 @@ def test_deeplab_of_cityscapes_takes_crops_and_whole_images():
 
     for sides in ((64, 128), (128, 256)):
         assert model(tf.zeros([1, *sides, 3]), training=False)["logits"].shape == [1, *sides, 19]
-
-
-@pytest.mark.flavour
-@pytest.mark.slow
-def test_digits_experiment_runs_and_learns_to_tell_strokes_from_the_background(tmp_path):
-    params = parse_configuration(
-        "digits_segmentation",
-        params_override="trainer.train_steps=40,trainer.steps_per_loop=20,trainer.summary_interval=20,"
-        "trainer.validation_interval=40,task.train_data.cache=false,task.train_data.shuffle_buffer_size=64",
-        mode="train_and_eval",
-    )
-    task = get_task(params.task, logging_dir=str(tmp_path))
-    _, logs = run_experiment(get_distribution_strategy("off"), task, "train_and_eval", params, str(tmp_path))
-
-    assert np.isfinite(logs["validation_loss"])
-    assert logs["iou/0"] > 0.8
-    assert (tmp_path / "ckpt-40.index").exists()
