@@ -68,11 +68,6 @@ def test_an_error_that_is_no_compilers_is_none_of_its_business():
     assert refusal_of(SubjectError("a step", tf.errors.InvalidArgumentError(None, None, "negative input"))) is None
 
 
-def test_a_target_without_a_compiler_is_refused():
-    with pytest.raises(ValueError, match="no compiler for the target tpu"):
-        compiled(tf.identity, Target.TPU)
-
-
 @pytest.mark.parametrize(
     ("kind", "instead"),
     [

@@ -8,6 +8,7 @@ from assay.conformance.model import SubjectError, UsageError
 from assay.conformance.stablehlo.hlo import without_copies
 from assay.conformance.targets import tpu
 from assay.conformance.targets.programs import Program, lower
+from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 
 installed = pytest.mark.skipif(
     not {"jax", "libtpu"} <= {one.metadata["Name"] for one in importlib.metadata.distributions()},
@@ -39,6 +40,18 @@ def test_program_that_updates_a_variable_compiles_for_every_generation():
         assert 0 < found.memory_bytes < topology.device_bytes
         assert found.flops >= 2 * 2 * 8 * 64 * 32  # two products of these matrices
         assert "libtpu" in found.compiler
+
+
+@installed
+def test_crash_of_the_compiler_ends_its_own_process_and_the_next_program_is_compiled():
+    def sums_over_four(x):
+        return gen_xla_ops.xla_all_reduce(x, tf.constant([[0, 1, 2, 3]]), reduce_op="Add", mode="CrossReplica")
+
+    module = lower(Program("the program", sums_over_four, (tf.ones([3]),)))
+
+    with pytest.raises(tpu.CompilerUndecidedError, match=r"crashed over it .*exit code -6: Check failed"):
+        tpu.compile_program(module)  # for one device
+    assert tpu.compile_program(module, replicas=4).replicas == 4
 
 
 @installed

@@ -3,11 +3,13 @@
 import importlib.metadata
 
 import pytest
-from assay.conformance.model import Evidence, Outcome, Target
+from assay.conformance.context import Context
+from assay.conformance.model import Evidence, Mode, Outcome, Target
 from assay.conformance.registry import find_rule
 from assay.conformance.runner import run_rule
 from assay.conformance.session import Session
 from assay.conformance.targets.carrying_out import modes_of
+from assay.conformance.targets.compiling import compile_for, require_lowering
 
 from conformance.tests.targets.tpu_fit import FIT
 from conformance.tests.targets.tpu_unfit import UNFIT
@@ -43,9 +45,16 @@ def test_component_that_cannot_work_on_a_tpu_is_refused_for_the_right_reason(cas
 @needs_compiler
 @pytest.mark.parametrize("case", marked(FIT))
 def test_component_that_a_tpu_can_run_is_not_refused(case):
-    found = judged(case.subject, case.rule)
+    entry = find_rule(case.rule)
+    session = Session(case.subject)
+    ctx = Context(rule_id=case.rule, session=session, mode=Mode.XLA, absent=Target.TPU)
 
-    assert (found.outcome, found.evidence) == (Outcome.PASS, Evidence.COMPILED), found.message
+    programs = entry.programs(ctx)
+    require_lowering(Target.TPU, programs, ctx)
+    evidence = compile_for(Target.TPU, programs, ctx)
+
+    assert evidence is Evidence.COMPILED
+    assert len(ctx.learnt) == len(programs) >= 1
 
 
 def test_there_are_at_least_twenty_of_the_one_and_forty_of_the_other():

@@ -44,6 +44,8 @@ def configure_devices(targets: Iterable[Target] = (Target.CPU,), *, hide_others:
     try:
         if hide_others and Target.GPU not in set(targets):
             tf.config.set_visible_devices([], "GPU")
+        elif Target.GPU in set(targets) and tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.enable_op_determinism()  # sums of a GPU come in any order otherwise
         cpu = tf.config.list_physical_devices("CPU")[0]
         if tf.config.get_logical_device_configuration(cpu) is None:
             tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * LOGICAL_CPUS)

@@ -6,6 +6,8 @@ import contextlib
 import functools
 from typing import Any
 
+from assay.conformance.harness.device_types import count_devices, device_type
+from assay.conformance.harness.tpu_devices import tpu_strategy
 from assay.conformance.model.errors import NotRun
 from assay.conformance.model.vocabulary import Mode, Target
 
@@ -26,7 +28,12 @@ def strategy_for(target: Target, mode: Mode) -> Any:
 
     if mode is not Mode.REPLICAS:
         return tf.distribute.get_strategy()
-    devices = tf.config.list_logical_devices(target.value.upper())
+    if target is Target.TPU:
+        strategy = tpu_strategy(REPLICAS)
+        if strategy is None:
+            raise NotRun("There is no TPU here.", remedy="Run on a machine that has one.")
+        return strategy
+    devices = tf.config.list_logical_devices(device_type(target))
     if len(devices) < REPLICAS:
         found = f"{len(devices)} logical {target.value.upper()} device" + ("" if len(devices) == 1 else "s")
         remedy = _REMEDY if target is Target.CPU else f"Run on a machine with {REPLICAS} devices."
@@ -59,6 +66,6 @@ def placement(target: Target, strategy: Any) -> contextlib.AbstractContextManage
 
     if strategy.num_replicas_in_sync > 1:
         return strategy.scope()
-    if not tf.config.list_logical_devices(target.value.upper()):
+    if not count_devices(target):
         raise NotRun(f"There is no {target.value.upper()} here.", remedy="Run on a machine that has one.")
-    return tf.device(f"/{target.value.upper()}:0")
+    return tf.device(f"/{device_type(target)}:0")

@@ -10,6 +10,7 @@ import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness.calls import calling
 from assay.conformance.harness.compiling import recorded
+from assay.conformance.harness.device_types import on_the_device_alone
 from assay.conformance.harness.losses.component import LossComponent, as_tensors, to_float64
 from assay.conformance.harness.samples import Batch
 from assay.conformance.harness.standing_in import through_xla
@@ -93,7 +94,8 @@ def _call(
     weighted = "" if weights is None else f", weights {list(np.shape(weights))}"
     arguments = (y_true, y_pred) if weights is None else (y_true, y_pred, tf.constant(weights, tf.float32))
     doing = f"the loss with reduction {loss.reduction} on {batch.describe()}{weighted}, mode {mode},"
-    with placement(ctx.target, strategy_for(ctx.target, Mode.EAGER)), calling(doing):
+    place = placement(ctx.target, strategy_for(ctx.target, Mode.EAGER))
+    with place, on_the_device_alone(ctx.target), calling(doing):
         return loss.compiled[key](*arguments)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from assay.conformance.context import Context
 from assay.conformance.harness.calls import calling
 from assay.conformance.harness.compiling import compiled
+from assay.conformance.harness.device_types import on_the_device_alone
 from assay.conformance.harness.flavour import set_random_seed
 from assay.conformance.harness.samples import Batch, sample_of
 from assay.conformance.harness.strategies import placement, strategy_for
@@ -165,7 +166,7 @@ def update(
         refuse_strings(batch)
         function = metric.compiled
     weighted = "" if weights is None else f", weights {list(np.shape(weights))}"
-    with placed(ctx), calling(f"update_state on {batch.describe()}{weighted}"):
+    with placed(ctx), on_the_device_alone(ctx.target), calling(f"update_state on {batch.describe()}{weighted}"):
         (function or metric.update)(*tensors(batch, weights))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from assay.conformance.harness.calls import calling
 from assay.conformance.harness.compiling import compiled
+from assay.conformance.harness.device_types import on_the_device_alone
 from assay.conformance.harness.tasks.batches import split_batch
 from assay.conformance.harness.tasks.build import Build
 from assay.conformance.harness.tasks.containers import fresh_containers
@@ -54,7 +55,7 @@ class Stepper:
         build = self._build
         doing = f"{self._name}, call {self._calls}, mode {build.mode}"
         if build.mode is not Mode.REPLICAS:
-            with build.placed(), calling(doing):
+            with build.placed(), on_the_device_alone(build.target), calling(doing):
                 return [self._run(batch)]
         parts = split_batch(batch, build.num_replicas)
         try:
