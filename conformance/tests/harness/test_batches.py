@@ -3,7 +3,6 @@ import pytest
 import tensorflow as tf
 from assay.conformance import Subject, Violation
 from assay.conformance.context import Context
-from assay.conformance.harness import digests
 from assay.conformance.harness.tasks import split_batch, training_batches, validation_batches
 from assay.conformance.session import Session
 from assay.conformance.specimens import CONFIGURED_TASK, SOUND_TASK, SoundTask
@@ -64,27 +63,3 @@ def test_batch_is_split_as_a_distributed_dataset_splits_it(size, expected):
     assert [int(part["x"].shape[0]) for part in parts] == expected
     np.testing.assert_array_equal(np.concatenate([part["x"] for part in parts]), batch["x"])
     assert all(int(part["scalar"]) == 3 for part in parts)
-
-
-def test_digests_tell_examples_apart_by_content():
-    batch = (tf.constant([[1.0, 2.0], [1.0, 3.0], [1.0, 2.0]]), tf.constant([0, 0, 0]))
-
-    first, second, third = digests([batch])
-
-    assert first == third != second
-
-
-def test_digests_do_not_depend_on_the_batching():
-    values, names = tf.range(6), tf.constant([b"a", b"b", b"c", b"d", b"e", b"f"])
-
-    whole = digests([{"v": values, "n": names}])
-    halves = digests([{"v": values[:4], "n": names[:4]}, {"v": values[4:], "n": names[4:]}])
-
-    assert whole == halves
-    assert len(set(whole)) == 6
-
-
-def test_digests_see_the_labels():
-    features = tf.zeros([2, 3])
-
-    assert digests([(features, tf.constant([0, 1]))]) != digests([(features, tf.constant([1, 0]))])

@@ -1,8 +1,9 @@
 """Failures of the rules about evaluation name the value, the numbers, and the batch that is lost."""
 
+import numpy as np
 import pytest
 import tensorflow as tf
-from assay.conformance.harness import empty_convolutions
+from assay.conformance.harness.tasks import empty_convolutions
 from assay.conformance.model import Mode, Outcome
 from assay.conformance.specimens import SoundTask
 
@@ -198,3 +199,47 @@ def test_t203_tells_the_first_of_two_batches_that_is_lost():
     finding = finding_of("T203", StartsWithTheSecond, Mode.GRAPH)
 
     assert "when another batch takes the place of the first, of 8" in finding.observed
+
+
+def test_t203_and_i203_name_data_that_is_drawn_anew_at_each_build():
+    class DrawsItsData(SoundTask):
+        def examples(self, *, training):
+            features, labels = super().examples(training=training)
+            drawn = np.random.default_rng()
+            return drawn.normal(size=features.shape).astype(np.float32), drawn.permutation(labels)
+
+    evaluated = finding_of("T203", DrawsItsData, Mode.GRAPH)
+    sharded = finding_of("I203", DrawsItsData)
+
+    assert "the evaluation data is not the same from one build to the next" in evaluated.observed
+    assert "build_inputs draws them at random" in sharded.cause
+
+
+def test_t203_names_the_metric_that_is_fed_twice():
+    class FeedsTwice(SoundTask):
+        def process_metrics(self, metrics, labels, model_outputs):
+            super().process_metrics(metrics, labels, model_outputs)
+            super().process_metrics(metrics[:1], labels, model_outputs)
+
+    finding = finding_of("T203", FeedsTwice, Mode.GRAPH)
+
+    assert finding.observed == "each validation step gives the metric accuracy the same values at least twice"
+
+
+def test_t109_names_losses_of_layers_that_the_step_forgets():
+    class ForgetsLayers(SoundTask):
+        def build_model(self):
+            layers = tf.keras.layers
+            penalty = layers.ActivityRegularization(l2=0.1)
+            return tf.keras.Sequential([layers.Input((8,)), layers.Dense(16), penalty, layers.Dense(3)])
+
+        def train_step(self, inputs, model, optimizer, metrics=None):
+            features, labels = inputs
+            with tf.GradientTape() as tape:
+                loss = self.build_losses(labels, self.forward(model, features, training=True))
+            variables = model.trainable_variables
+            self.apply(optimizer, tape.gradient(loss, variables), variables)
+            self.process_metrics(metrics or [], labels, self.forward(model, features, training=True))
+            return {"loss": loss}
+
+    assert "the update has nothing of the losses that layers add" in finding_of("T109", ForgetsLayers).observed
