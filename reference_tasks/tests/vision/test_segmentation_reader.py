@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from assay.reference_tasks.vision.inputs import SegmentationDecoder, TFRecordReader
-from assay.reference_tasks.vision.inputs.label_maps import decode_label_map
+from assay.reference_tasks.vision.inputs.label_maps import decode_label_map, explain_label_map
 from PIL import Image
 
 IDS = np.array([[0, 1, 2], [3, 255, 0]], np.uint8)
@@ -106,54 +106,91 @@ def test_grey_levels_of_sixteen_bits_are_read():
     np.testing.assert_array_equal(ids_of(png(Image.fromarray(ids))), ids)
 
 
-@pytest.mark.parametrize("missing", [None, b""])
-def test_missing_id_becomes_a_hash_of_the_image(read, missing):
-    other = png(Image.fromarray(np.full([2, 3, 3], 8, np.uint8)))
-    first, again, different = (
-        record["source_id"]
-        for record in read(
-            example(image__source_id=missing),
-            example(image__source_id=missing),
-            example(image__source_id=missing, image__encoded=other),
-        )
-    )
-
-    assert first == again != different
-    assert first.isdigit()
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"image__segmentation__class__encoded": None}, "image/segmentation/class/encoded.*required"),
         ({"image__segmentation__class__encoded": grey(IDS)[:-20]}, "class/encoded cannot be decoded.*cut off"),
-        ({"image__segmentation__class__encoded": b"\xff\xd8jpeg"}, "class/encoded cannot be decoded.*no PNG file"),
-        (
-            {"image__segmentation__class__encoded": png(Image.fromarray(np.zeros([2, 3, 3], np.uint8)))},
-            "class/encoded cannot be decoded.*several channels",
-        ),
-        (
-            {"image__segmentation__class__encoded": grey(IDS.T.copy())},
-            r"class/encoded has the size 3 x 2 \(height x width\), but the image has 2 x 3",
-        ),
-        ({"image__height": 3}, "image/height is 3, but the image has 2"),
         ({"image__encoded": b"nothing"}, "image/encoded cannot be decoded"),
     ],
 )
-def test_what_is_broken_in_a_label_map_record_is_named(read, changes, message):
+def test_broken_file_in_a_label_map_record_is_named(read, changes, message):
     with pytest.raises(tf.errors.InvalidArgumentError, match=message) as caught:
         read(example(), example(**changes))
     assert "maps.tfrecord, record 1" in caught.value.message
 
 
-def test_size_that_is_not_stated_is_that_of_the_image(read):
-    read(example(image__height=None, image__width=None), example(image__height=-1, image__width=-1))
+@pytest.mark.parametrize(
+    ("encoded", "reason"),
+    [
+        (b"\xff\xd8jpeg", "is no PNG file"),
+        (b"\x89PNG", "is no PNG file"),
+        (png(Image.fromarray(np.zeros([2, 3, 3], np.uint8))), "has several channels: colours"),
+        (grey(IDS)[:40], "is likely damaged"),
+        (with_palette(IDS, [0, 0, 0, 1, 1, 1])[:33], "is likely damaged"),
+        (with_palette(IDS, [0, 0, 0, 1, 1, 1])[:45], "is likely damaged"),
+        (with_palette(IDS, [0, 0, 0, 1, 1, 1]).replace(b"PLTE", b"PLTF"), "is likely damaged"),
+    ],
+)
+def test_what_is_no_label_map_is_refused_with_the_reason(encoded, reason):
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        decode_label_map(tf.constant(encoded))
+
+    said = explain_label_map(tf.constant(encoded), tf.constant("a.png")).numpy().decode()
+    assert said.startswith("a.png cannot be decoded as a PNG image of class ids. ")
+    assert reason in said
 
 
-def test_class_id_beyond_the_number_of_classes_is_named(read):
-    read(example(), num_classes=4)
+def parsed(**changes):
+    """What is parsed and decoded of a record."""
+    values = {
+        "source": "file, record 3",
+        "image": np.zeros([2, 3, 3], np.uint8),
+        "mask": IDS.astype(np.int32)[..., None],
+        "image/encoded": b"bytes",
+        "image/source_id": b"17",
+        "image/height": np.int64(2),
+        "image/width": np.int64(3),
+    }
+    return {key: tf.constant(value) for key, value in (values | changes).items()}
 
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"record 0: .* has the class id 3, .* classes, 3"):
-        read(example(), num_classes=3)
+
+def finished(record, **options):
+    return SegmentationDecoder(**options).finish(record)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mask": np.zeros([3, 2, 1], np.int32)}, r"class/encoded has the size 3 x 2 .*, but the image has 2 x 3"),
+        ({"image/height": np.int64(3)}, "image/height is 3, but the image has 2"),
+        ({"image/width": np.int64(4)}, "image/width is 4, but the image has 3"),
+    ],
+)
+def test_sizes_that_contradict_are_named(changes, message):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"file, record 3: .*{message}"):
+        finished(parsed(**changes))
+
+
+def test_missing_id_becomes_a_hash_of_the_image():
+    first, again, other = (
+        finished(parsed(**{"image/source_id": b"", "image/encoded": encoded}))["source_id"].numpy()
+        for encoded in (b"one", b"one", b"two")
+    )
+
+    assert first == again != other
+    assert first.isdigit()
+
+
+@pytest.mark.parametrize("unknown", [0, -1])
+def test_size_that_is_not_stated_is_that_of_the_image(unknown):
+    finished(parsed(**{"image/height": np.int64(unknown), "image/width": np.int64(unknown)}))
+
+
+def test_class_id_beyond_the_number_of_classes_is_named():
+    finished(parsed(), num_classes=4)
+
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"record 3: .* has the class id 3, .* classes, 3"):
+        finished(parsed(), num_classes=3)
     with pytest.raises(tf.errors.InvalidArgumentError, match="has the class id 255"):
-        read(example(), num_classes=4, ignore_label=254)
+        finished(parsed(), num_classes=4, ignore_label=254)

@@ -74,7 +74,13 @@ def _is_png(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _byte(encoded: tf.Tensor, place: int) -> tf.Tensor:
-    return tf.cast(tf.io.decode_raw(tf.strings.substr(encoded, place, 1), tf.uint8)[0], tf.int32)
+    return tf.cast(tf.io.decode_raw(_bytes(encoded, place, 1), tf.uint8)[0], tf.int32)
+
+
+def _bytes(encoded: tf.Tensor, place: tf.Tensor | int, count: int) -> tf.Tensor:
+    """Return so many bytes, zeros beyond the end: TensorFlow's own error would hold the bytes, which are no text."""
+    there = tf.strings.substr(encoded, tf.minimum(place, tf.strings.length(encoded)), count)
+    return tf.strings.substr(tf.strings.join([there, b"\0" * count]), 0, count)
 
 
 def _levels(encoded: tf.Tensor, depth: tf.Tensor) -> tf.Tensor:
@@ -103,15 +109,18 @@ def _codes(colours: tf.Tensor) -> tf.Tensor:
 
 
 def _chunk(encoded: tf.Tensor, name: bytes) -> tf.Tensor:
-    """Return the content of the first chunk with a name; of none, an error of reading beyond the end."""
+    """Return the content of the first chunk with a name, which must be there."""
+    size = tf.strings.length(encoded)
 
     def length(place: tf.Tensor) -> tf.Tensor:
-        return tf.io.decode_raw(tf.strings.substr(encoded, place, 4), tf.int32, little_endian=False)[0]
+        stated = tf.io.decode_raw(_bytes(encoded, place, 4), tf.int32, little_endian=False)[0]
+        return tf.clip_by_value(stated, 0, size)  # a damaged file may state anything
 
-    found = tf.while_loop(
-        lambda place: tf.not_equal(tf.strings.substr(encoded, place + 4, 4), name),
-        lambda place: [place + tf.maximum(length(place), 0) + _CHUNK_FRAME],
-        [tf.constant(_FIRST_CHUNK)],
+    def is_other(place: tf.Tensor) -> tf.Tensor:
+        return tf.logical_and(place < size, tf.not_equal(_bytes(encoded, place + 4, len(name)), name))
+
+    (place,) = tf.while_loop(
+        is_other, lambda place: [place + length(place) + _CHUNK_FRAME], [tf.constant(_FIRST_CHUNK)]
     )
-    place = found[0] if isinstance(found, list | tuple) else found
-    return tf.strings.substr(encoded, place + 8, length(place))
+    with tf.control_dependencies([require(place < size, tf.constant("no palette"))]):
+        return tf.strings.substr(encoded, tf.minimum(place + 8, size), length(place))
