@@ -121,6 +121,16 @@ def test_i202_tells_why_epochs_are_alike(make, cause):
         assert cause in finding.cause
 
 
+def test_i203_names_data_that_is_drawn_anew_at_each_build():
+    def pipeline(params, input_context=None):
+        drawn = np.random.default_rng().uniform(size=20).astype(np.float32)
+        dataset = tf.data.Dataset.from_tensor_slices((drawn, 2 * drawn))
+        dataset = dataset.shuffle(20, seed=params.seed).repeat() if params.is_training else dataset
+        return dataset.batch(params.global_batch_size, drop_remainder=params.drop_remainder)
+
+    assert "build_inputs draws them at random" in finding_of("I203", pipeline).cause
+
+
 def test_i207_tells_a_fixed_batch_size():
     finding = finding_of("I207", lambda params, input_context=None: numbers(params).unbatch().batch(5))
 
