@@ -19,7 +19,7 @@ def starter_subject() -> SegmentationTask:
     model = {
         "input_size": [SUBJECT_SIDE, SUBJECT_SIDE, 3],
         "backbone": {"resnet": {"filters": 4}},
-        "decoder": {"fpn": {"max_level": 3, "num_filters": 8}},
+        "decoder": {"fpn": {"num_filters": 8}},
         "head": {"num_filters": 8},
     }
     config.override({"model": model, **data})
