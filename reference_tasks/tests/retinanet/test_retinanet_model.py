@@ -19,7 +19,7 @@ ATTRIBUTES = (AttributeHead("depth", "regression", 1), AttributeHead("parts", "c
 def build(max_level=5, attributes=(), **options):
     options = LayerOptions(norm_momentum=0.9, **options)
     return build_retinanet(
-        build_resnet(10, (32, 48, 3), filters=2, stem="imagenet", options=options),
+        build_resnet(10, (32, 48, 3), filters=16, stem="imagenet", options=options),
         min_level=3,
         max_level=max_level,
         num_classes=5,

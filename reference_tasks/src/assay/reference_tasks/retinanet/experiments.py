@@ -18,8 +18,8 @@ from assay.reference_tasks.vision.images.photometric import PhotometricConfig
 SCENES_PATH = "package://assay.reference_tasks.vision/data/digit_scenes"
 SCENES_TRAIN_EXAMPLES = 1200
 _SCENES_BATCH = 8
-_SCENES_STEPS = 13000
-_SCENES_INTERVAL = 2600
+_SCENES_STEPS = 24000
+_SCENES_INTERVAL = 3000
 
 COCO_TRAIN_EXAMPLES = 118_287
 _COCO_BATCH = 256

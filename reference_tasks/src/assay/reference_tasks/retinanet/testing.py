@@ -18,7 +18,7 @@ SUBJECT_SHUFFLE_BUFFER = 64
 
 
 def scenes_subject() -> RetinaNetTask:
-    """Return a new task: the digit scenes at a quarter of their size, on a ResNet-10 with 4 filters and two levels.
+    """Return a new task: the digit scenes at a quarter of their size, on a ResNet-10 with 16 filters and two levels.
 
     The data is that of the experiment `digits_detection`, seeded; the buffers are small, so that the first batch
     comes soon.
@@ -32,7 +32,7 @@ def scenes_subject() -> RetinaNetTask:
                 min_level=2,
                 max_level=3,
                 anchor=AnchorConfig(num_scales=1, aspect_ratios=(0.6, 1.0), anchor_size=2.0),
-                backbone=BackboneConfig(resnet=ResNetConfig(model_id=10, filters=4)),
+                backbone=BackboneConfig(resnet=ResNetConfig(model_id=10, filters=16)),
                 decoder=FPNConfig(num_filters=8),
                 head=RetinaNetHeadConfig(num_convs=1, num_filters=8),
                 detection_generator=DetectionGeneratorConfig(pre_nms_top_k=50, max_num_detections=10),
