@@ -75,7 +75,7 @@ def batch(labeler: Any) -> tuple[Any, Any]:
     return tf.random.Generator.from_seed(1).normal([BATCH, SIDE, SIDE, 3]), labels
 
 
-def steps_of(task: Any, images: Any, labels: Any) -> tuple[dict[str, Callable[[], object]], str]:
+def steps_of(task: Any, images: Any, labels: Any) -> tuple[Steps, str]:
     """A training and a validation step that have finished when they return, and what tracing them cost."""
     import tensorflow as tf
 
@@ -91,11 +91,11 @@ def steps_of(task: Any, images: Any, labels: Any) -> tuple[dict[str, Callable[[]
         graph = function.get_concrete_function().graph.as_graph_def()
         nodes = len(graph.node) + sum(len(one.node_def) for one in graph.library.function)
         costs.append(f"{name} {time.process_time() - started:.1f} s CPU, {nodes} nodes")
-    calls = {"training step": lambda: float(train()), "validation step": lambda: float(validate()["loss"])}
+    calls: Steps = {"training step": lambda: float(train()), "validation step": lambda: float(validate()["loss"])}
     return calls, "; ".join(costs)
 
 
-def assignments(labeler: Any) -> dict[str, Callable[[], object]]:
+def assignments(labeler: Any) -> Steps:
     """The targets of one image, `ASSIGNMENTS` times."""
     import tensorflow as tf
 
