@@ -88,8 +88,20 @@ def test_blocks_without_projection_begin_as_the_identity():
 def test_bottleneck_has_its_stride_in_the_middle():
     model = build_resnet(50, (8, 8, 1), filters=2)
 
-    strides = {name: model.get_layer(f"stage1_block0_{name}_conv").strides for name in ("a", "b", "c", "shortcut")}
-    assert strides == {"a": (1, 1), "b": (2, 2), "c": (1, 1), "shortcut": (2, 2)}
+    strides = {name: model.get_layer(f"stage1_block0_{name}").strides for name in ("a_conv", "b_conv", "c_conv")}
+    assert strides == {"a_conv": (1, 1), "b_conv": (2, 2), "c_conv": (1, 1)}
+
+
+def test_shortcut_takes_every_second_pixel_before_its_convolution():
+    model = build_resnet(10, (9, 7, 1), filters=2)
+    layer = model.get_layer("stage1_block0_shortcut_conv")
+    read = tf.keras.Model(model.input, [model.get_layer("stage0_block0_out").output, layer.output])
+
+    before, after = read(tf.random.stateless_normal([2, 9, 7, 1], [1, 2]))
+
+    assert layer.strides == (1, 1)
+    expected = np.einsum("bhwi,io->bhwo", before[:, ::2, ::2], layer.get_weights()[0][0, 0])
+    np.testing.assert_allclose(after, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_weight_decay_is_half_the_sum_of_squared_kernels():

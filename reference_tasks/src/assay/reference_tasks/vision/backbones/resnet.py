@@ -144,7 +144,11 @@ def _shortcut(x: Any, filters: int, stride: int, options: LayerOptions, name: st
     """Return the input of a block, projected where its output has another shape."""
     if stride == 1 and x.shape[-1] == filters:
         return x
-    return convolution(x, filters, 1, stride, options, f"{name}_shortcut", activate=False)
+    if stride > 1:
+        # What a 1x1 convolution of this stride would read. That convolution's gradient corrupts the heap in TensorFlow
+        # 2.21 with oneDNN when there are few channels; see docs/findings.md.
+        x = tf.keras.layers.MaxPooling2D(1, strides=stride, padding="same", name=f"{name}_shortcut_subsample")(x)
+    return convolution(x, filters, 1, 1, options, f"{name}_shortcut", activate=False)
 
 
 def _joined(x: Any, shortcut: Any, options: LayerOptions, name: str) -> Any:
