@@ -73,13 +73,14 @@ _FIX = (
 
 def check(ctx: Context) -> None:
     """Compare the logged loss with the reference of the mode."""
-    if ctx.mode is Mode.EAGER:
-        _check_scales(ctx)
-        _check_built(ctx, observe_training(ctx).steps)
+    if ctx.mode is Mode.REPLICAS:
+        _check_replicas(ctx)
     elif ctx.mode is Mode.MIXED_PRECISION:
         _check_mixed(ctx)
     else:
-        _check_replicas(ctx)
+        _check_scales(ctx)
+        if ctx.mode is Mode.EAGER:
+            _check_built(ctx, observe_training(ctx).steps)
 
 
 def _check_scales(ctx: Context) -> None:
