@@ -146,6 +146,7 @@ def observe_step(build: Build, batch: Any) -> ObservedStep:
     trainable = list(model.trainable_variables)
     variables = model_variables(model)
     names = dict(zip(map(id, variables), build.names("model", variables), strict=True))
+    given = [as_numpy(variable) for variable in trainable]
     before, counted, known = snapshot(build), optimizer_iterations(optimizer), len(applied_gradients(optimizer))
     with (
         build.placed(),
@@ -157,8 +158,10 @@ def observe_step(build: Build, batch: Any) -> ObservedStep:
         regulariser = _sum_of(getattr(model, "losses", ()))
         with calling("train_step, watched"):
             logs = build.task.train_step(fresh_containers(batch), model, optimizer, metrics=list(build.train_metrics))
-        seen, own_losses = list(loss_calls), list(getattr(model, "losses", ()))
-        own = _sum_of(own_losses)
+        seen = list(loss_calls)
+        with _values(trainable, given):  # regularisers are computed when they are read, of the weights of that moment
+            own_losses = list(getattr(model, "losses", ()))
+            own = _sum_of(own_losses)
         built = _sum_of(total_loss(call.result) for call in seen)
         data = _sum_of(_without_aux(call) for call in seen)
 
@@ -186,6 +189,19 @@ def observe_step(build: Build, batch: Any) -> ObservedStep:
         loss_calls=tuple(seen),
         aux_losses=len(own_losses),
     )
+
+
+@contextlib.contextmanager
+def _values(variables: Sequence[Any], values: Sequence[np.ndarray]) -> Iterator[None]:
+    """Give variables other values for a while."""
+    present = [as_numpy(variable) for variable in variables]
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, present, strict=True):
+            variable.assign(value)
 
 
 def _is_number(loss: Any) -> bool:
