@@ -123,7 +123,7 @@ class TestSteps:
         assert losses[-1] < 0.5 * losses[0]
 
     def test_uneven_last_batch_on_two_replicas_counts_every_example_once(self):
-        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice())
         task = digits_subject()
         params = task.task_config.validation_data.replace(global_batch_size=64)  # 359 examples: 5 x 64, 32 + 7
         with strategy.scope():

@@ -33,7 +33,8 @@ def losses(batch, *, dtype="float32", replicas=1):
         loss_scale="dynamic" if dtype == "float16" else None,
     )
     tf.keras.mixed_precision.set_global_policy("float32" if dtype == "float32" else f"mixed_{dtype}")
-    strategy = tf.distribute.MirroredStrategy([f"CPU:{index}" for index in range(replicas)])
+    devices = [f"CPU:{index}" for index in range(replicas)]
+    strategy = tf.distribute.MirroredStrategy(devices, tf.distribute.ReductionToOneDevice())
     try:
         with strategy.scope():
             task = scenes_subject()

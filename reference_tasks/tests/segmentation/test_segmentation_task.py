@@ -144,7 +144,7 @@ class TestSteps:
         np.testing.assert_allclose(logs["loss"], expected, rtol=1e-5)
 
     def test_uneven_last_batch_on_two_replicas_counts_every_pixel_once(self, make_task, make_batch):
-        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice())
         task = make_task()
         with strategy.scope():
             tf.keras.utils.set_random_seed(0)

@@ -165,7 +165,7 @@ def test_backbone_is_named_for_checkpoints():
 
 
 def test_statistics_over_all_replicas_when_synchronised():
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice())
     with strategy.scope():
         model = build_resnet(10, (8, 8, 1), filters=2, options=LayerOptions(norm_momentum=0.0, use_sync_bn=True))
     # The halves differ much, so that a variance within them is not one over both.
