@@ -60,7 +60,7 @@ def digits_detection() -> ExperimentConfig:
                 max_level=5,
                 # Digits are 16 to 56 pixels high, and two thirds as wide.
                 anchor=AnchorConfig(num_scales=3, aspect_ratios=(0.6,), anchor_size=2.0),
-                backbone=BackboneConfig(resnet=ResNetConfig(model_id=10, filters=24)),
+                backbone=BackboneConfig(resnet=ResNetConfig(model_id=10, filters=32)),
                 decoder=FPNConfig(num_filters=64),
                 head=RetinaNetHeadConfig(num_convs=1, num_filters=64),
                 detection_generator=DetectionGeneratorConfig(pre_nms_top_k=1000),
