@@ -94,11 +94,12 @@ def test_evaluation_logs_every_class_and_shows_the_images_on_which_the_model_is_
     params = ExperimentConfig(
         task=config,
         trainer=TrainerConfig(validation_steps=2, train_steps=1),
-        runtime=RuntimeConfig(distribution_strategy="off"),
+        runtime=RuntimeConfig(distribution_strategy="off", seed=0),
     )
     task = type(scenes_subject())(config, logging_dir=str(tmp_path))
     _, logs = run_experiment(get_distribution_strategy("off"), task, "eval", params, str(tmp_path))
 
-    assert {"validation_loss", "mean_iou", *(f"iou/{number}" for number in range(11))} <= set(logs)
-    assert logs["mean_iou"] <= logs["iou/0"]
+    of_classes = [logs[f"iou/{number}"] for number in range(11)]
+    assert {"validation_loss", "mean_iou"} <= set(logs)
+    assert min(of_classes) <= logs["mean_iou"] <= max(of_classes)
     assert logs["image/most_wrong"].shape == (3, 32, 96, 3)
