@@ -40,6 +40,39 @@ def test_t501_names_the_factor_and_its_cause(power, named, cause, batch_norm):
     assert cause in finding.cause
 
 
+class CountsOverReplicas(SoundTask):
+    """Ignores class 0, counts the other examples over all replicas, and keeps batch statistics of each replica."""
+
+    def __init__(self, *, logs_global=True):
+        super().__init__(batch_norm=True, weight_decay=0.01)
+        self.logs_global = logs_global
+
+    def build_losses(self, labels, model_outputs, aux_losses=None):
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=model_outputs)
+        valid = tf.cast(labels > 0, tf.float32)
+        count = tf.reduce_sum(valid)
+        context = tf.distribute.get_replica_context()
+        mean_count = context.all_reduce("mean", count) if replicas() > 1 else count
+        self._logged = tf.reduce_sum(losses * valid) / count + tf.add_n(aux_losses)
+        return tf.reduce_sum(losses * valid) / mean_count + tf.add_n(aux_losses)
+
+    def train_logs(self, loss):
+        return {self.loss: loss if self.logs_global else self._logged}
+
+
+def test_t501_lets_a_count_over_replicas_weigh_parts_with_statistics_of_their_own():
+    result = result_of("T501", CountsOverReplicas, Mode.REPLICAS)
+
+    assert result.outcome is Outcome.PASS, result.message
+
+
+def test_t501_wants_the_logged_loss_weighed_like_the_update():
+    finding = finding_of("T501", lambda: CountsOverReplicas(logs_global=False), Mode.REPLICAS)
+
+    assert "the weights agree, and at step 1 the logged loss" in finding.observed
+    assert "mean of means" in finding.cause
+
+
 def test_t501_sees_the_factor_through_dropout():
     finding = finding_of("T501", lambda: Shares(0.0, dropout=0.5), Mode.REPLICAS, random_step=True)
 

@@ -51,6 +51,7 @@ from assay.conformance.harness.tasks.parts import part_runs as part_runs
 from assay.conformance.harness.tasks.parts import scale_of_parts as scale_of_parts
 from assay.conformance.harness.tasks.parts import shares_of_parts as shares_of_parts
 from assay.conformance.harness.tasks.parts import update_of as update_of
+from assay.conformance.harness.tasks.parts import weighted_update as weighted_update
 from assay.conformance.harness.tasks.programs import step_programs as step_programs
 from assay.conformance.harness.tasks.random_layers import random_layers as random_layers
 from assay.conformance.harness.tasks.random_layers import silence_random_layers as silence_random_layers

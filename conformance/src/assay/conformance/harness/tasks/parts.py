@@ -33,8 +33,13 @@ def part_runs(ctx: Context) -> list[TrainRun]:
 
 def mean_update(parts: Sequence[TrainRun]) -> dict[str, np.ndarray]:
     """Return the mean, over runs, of what their first step added to each trainable weight."""
+    return weighted_update(parts, [1 / len(parts)] * len(parts))
+
+
+def weighted_update(parts: Sequence[TrainRun], weights: Sequence[float]) -> dict[str, np.ndarray]:
+    """Return the sum, over runs, of a weight times what the first step added to each trainable weight."""
     updates = [update_of(part, 1) for part in parts]
-    return {name: np.mean([update[name] for update in updates], axis=0) for name in updates[0]}
+    return {name: np.tensordot(weights, [update[name] for update in updates], axes=1) for name in updates[0]}
 
 
 def scale_of_parts(whole: Arrays, parts: Arrays, replicas: int) -> int:

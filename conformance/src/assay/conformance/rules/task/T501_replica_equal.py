@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,9 @@ from assay.conformance.harness.tasks import (
     projection,
     rounding_noise,
     scale_of_parts,
+    shares_of_parts,
     update_of,
+    weighted_update,
 )
 from assay.conformance.harness.tasks.replica_causes import (
     NORMALISER,
@@ -46,9 +48,10 @@ RULE = Rule(
         "Takes three SGD steps on the same global batches from the same weights, on one replica and on two that get "
         "half of each batch, random layers switched off, and compares the weights after each step, the logged loss "
         "(its mean over the replicas) and the training metrics. A model with batch statistics is compared with the "
-        "mean of the updates that one replica makes on each half; the declaration is believed when such statistics "
-        "are seen to move, or when the whole batch's update is not made up of those of the halves. The data decides "
-        "how uneven the halves are: where examples carry masks or ignored labels, their counts differ as in training."
+        "mean of the updates that one replica makes on each half, weighed if a count over all replicas weighs it and "
+        "the logged loss alike; the declaration is believed when such statistics are seen to move, or when the whole "
+        "batch's update is not made up of those of the halves. The data decides how uneven the halves are: where "
+        "examples carry masks or ignored labels, their counts differ as in training."
     ),
     why=(
         "The optimizer sums the gradients of the replicas. A loss that is a mean over the replica's own examples then "
@@ -138,17 +141,34 @@ def _difference(ctx: Context, replicas: TrainRun, single: TrainRun, step: int) -
     parts = part_runs(ctx)
     actual, mean = update_of(replicas, 1), mean_update(parts)
     scale = 1 if same_update(ctx, actual, mean) else scale_of_parts(update_of(single, 1), mean, count)
-    whole, part = _mean_loss(single.logs[0]), float(np.mean([_mean_loss(run.logs[0]) for run in parts]))
+    shares = _shares(ctx, actual, parts, scale)
+    whole = _mean_loss(single.logs[0])
+    part = sum(share / scale * _mean_loss(run.logs[0]) for share, run in zip(shares, parts, strict=True))
     logged = scale if part and abs(whole / part) > np.sqrt(count) else 1
     return _Difference(
         step=1,
         replicas=count,
         actual=actual,
-        expected={name: scale * value for name, value in mean.items()},
+        expected=weighted_update(parts, shares),
         before=single.snapshots[0].weights,
         reference="the mean of one replica's updates on the two halves",
         parts_loss=logged * part,
     )
+
+
+def _shares(ctx: Context, actual: Arrays, parts: Sequence[TrainRun], scale: int) -> list[float]:
+    """The factors of the parts' updates in what the replicas should do: equal ones that add up to `scale`.
+
+    A count over all replicas (of valid pixels, of positives) weighs the parts by their shares of it instead. How large
+    these are cannot be told from one replica, whose batch statistics are others; those that explain all of the actual
+    update and add up are believed, and the logged loss has to bear them out.
+    """
+    equal = [scale / len(parts)] * len(parts)
+    if same_update(ctx, actual, weighted_update(parts, equal)):
+        return equal
+    fitted, _ = shares_of_parts(actual, [update_of(part, 1) for part in parts])
+    adds_up = min(fitted) > 0 and np.isclose(sum(fitted), scale, rtol=ctx.tolerance("factor").relative)
+    return fitted if adds_up and same_update(ctx, actual, weighted_update(parts, fitted)) else equal
 
 
 def _has_batch_statistics(ctx: Context, single: TrainRun) -> bool:
