@@ -1,0 +1,41 @@
+"""Feature maps are enlarged by repetition, in every precision, of any size, and compile for training."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from assay.reference_tasks.vision.resizing import TwiceAsLarge
+
+pytestmark = pytest.mark.flavour
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_each_position_is_repeated_twice(dtype):
+    maps = np.arange(2 * 3 * 2 * 5).reshape([2, 3, 2, 5])
+
+    enlarged = TwiceAsLarge(dtype=dtype)(tf.constant(maps, dtype))
+
+    assert enlarged.dtype == dtype
+    np.testing.assert_array_equal(tf.cast(enlarged, tf.int32), maps.repeat(2, axis=1).repeat(2, axis=2))
+
+
+def test_the_gradient_adds_up_what_a_position_was_repeated_to_and_compiles():
+    layer, weights = TwiceAsLarge(), np.random.default_rng(0).normal(size=[2, 6, 4, 5]).astype(np.float32)
+
+    @tf.function(jit_compile=True)
+    def gradient(maps):
+        with tf.GradientTape() as tape:
+            tape.watch(maps)
+            total = tf.reduce_sum(layer(maps) * weights)
+        return tape.gradient(total, maps)
+
+    found = gradient(tf.zeros([2, 3, 2, 5]))
+
+    np.testing.assert_allclose(found, weights.reshape([2, 3, 2, 2, 2, 5]).sum(axis=(2, 4)), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("side", [None, 3])
+def test_unknown_sides_stay_unknown(side):
+    inputs = tf.keras.Input([side, side, 4])
+    twice = side and 2 * side
+
+    assert tuple(TwiceAsLarge()(inputs).shape) == (None, twice, twice, 4)
