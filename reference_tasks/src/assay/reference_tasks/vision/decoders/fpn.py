@@ -11,6 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 from assay.reference_tasks.vision.layers import LayerOptions, convolution
+from assay.reference_tasks.vision.resizing import TwiceAsLarge
 
 
 def build_fpn(
@@ -76,7 +77,7 @@ def _lateral(x: Any, level: int, filters: int, options: LayerOptions) -> Any:
 
 def _enlarged(x: Any, sides: tuple[int | None, int | None], level: int) -> Any:
     """Repeat each position twice in both directions; where the finer level has odd sides, the last row is cut off."""
-    x = tf.keras.layers.UpSampling2D(2, interpolation="nearest", name=f"fpn_{level}_enlarge")(x)
+    x = TwiceAsLarge(name=f"fpn_{level}_enlarge")(x)
     excess = [have - want if have and want else 0 for have, want in zip(x.shape[1:3], sides, strict=True)]
     if any(excess):
         x = tf.keras.layers.Cropping2D([(0, excess[0]), (0, excess[1])], name=f"fpn_{level}_crop")(x)
