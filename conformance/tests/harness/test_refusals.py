@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from assay.conformance.harness.refusals import is_refusal, names
 
 
@@ -61,6 +62,17 @@ def test_a_raise_of_ones_own_is_meant(function):
 @pytest.mark.parametrize("function", [look_up, concatenate_nothing, stack_nothing, decode_nothing, divide])
 def test_what_happens_to_arithmetic_is_not_meant(function):
     assert not is_refusal(exception_of(function))
+
+
+def test_exception_of_a_traced_function_is_told_by_where_it_was_raised_first():
+    def mixes(x):
+        return tf.cast(x, tf.float16) + tf.constant(1.0)
+
+    def refuses(x):
+        raise ValueError("no half")
+
+    assert not is_refusal(exception_of(lambda: tf.function(mixes)(tf.ones([3]))))
+    assert is_refusal(exception_of(lambda: tf.function(refuses)(tf.ones([3]))))
 
 
 def test_without_source_a_message_of_a_usual_kind_is_taken_as_meant():

@@ -65,6 +65,40 @@ def test_replicas_are_not_run_and_the_reason_is_given():
     assert "There is no TPU here" in found.message
 
 
+def test_run_that_another_rule_had_compiled_before_stands_behind_this_one_too():
+    report = check(SOUND_TASK, targets=["gpu"], select=["T101", "T102"])
+
+    seen = {(result.rule, result.mode): (result.outcome, result.evidence) for result in report.results}
+    assert seen["T101", "xla"] == (Outcome.PASS, Evidence.STAND_IN)
+    assert seen["T102", "xla"] == (Outcome.PASS, Evidence.STAND_IN)
+
+
+def test_check_that_compiles_nothing_says_nothing_of_a_device_that_is_not_here():
+    found = run("T202", SOUND_TASK.replace(kind=find_rule("T202").rule.kind), Target.GPU)
+
+    assert found.outcome is Outcome.NOT_RUN
+    assert "compiles nothing" in found.message
+
+
+@pytest.mark.parametrize(
+    ("rule", "name", "target"),
+    [
+        ("T104", "applies the gradients twice", Target.GPU),
+        ("T107", "training mode in graphs", Target.GPU),
+        ("T108", "inference mode in graphs", Target.GPU),
+        ("T601", "counts steps in the Task", Target.TPU),
+        ("T603", "hides NaN in the loss", Target.GPU),
+    ],
+)
+def test_wrong_task_is_seen_without_the_device(rule, name, target):
+    entry = find_rule(rule)
+    (mutant,) = (one for one in entry.mutants if one.name == name)
+
+    found = run_rule(entry, Session(mutant), kind=entry.rule.kind, target=target, mode=Mode.XLA)
+
+    assert (found.outcome, found.evidence) == (Outcome.FAIL, Evidence.STAND_IN), found.message
+
+
 @needs_compiler
 @pytest.mark.parametrize(("rule", "subject"), [("L402", CROSS_ENTROPY), ("K402", HIT_RATE), ("T402", SOUND_TASK)])
 def test_compiler_of_the_tpu_is_asked_and_its_figures_are_noted(rule, subject):

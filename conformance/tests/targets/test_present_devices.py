@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 from assay.conformance.context import Context
 from assay.conformance.harness import device_types, strategies, tpu_devices
+from assay.conformance.harness.tasks.persistence import resuming
 from assay.conformance.model import Evidence, Mode, Outcome, Target
 from assay.conformance.registry import find_rule
 from assay.conformance.runner import run_rule
@@ -27,6 +28,11 @@ def cpus_pretend(monkeypatch):
     for module in (strategies, presence):
         monkeypatch.setattr(module, "tpu_strategy", mirrored)
 
+    def in_this_process(function, target, doing, **arguments):  # in another one nothing pretends
+        return function(**arguments)
+
+    monkeypatch.setattr(resuming, "run_in_new_process", in_this_process)
+
 
 @pytest.mark.parametrize("target", [Target.GPU, Target.TPU])
 @pytest.mark.parametrize(
@@ -40,6 +46,8 @@ def cpus_pretend(monkeypatch):
         ("T301", SOUND_TASK, Mode.MIXED_PRECISION),
         ("T402", SOUND_TASK, Mode.XLA),
         ("T501", SOUND_TASK, Mode.REPLICAS),
+        ("T601", SOUND_TASK, Mode.GRAPH),
+        ("T601", SOUND_TASK, Mode.REPLICAS),
     ],
 )
 def test_rule_runs_on_a_device_that_is_here(cpus_pretend, target, rule, subject, mode):
@@ -49,6 +57,28 @@ def test_rule_runs_on_a_device_that_is_here(cpus_pretend, target, rule, subject,
 
     assert (found.outcome, found.evidence) == (Outcome.PASS, Evidence.EXECUTED), found.message
     assert modes_of(entry.rule, target) == entry.rule.modes
+
+
+@pytest.mark.parametrize("mode", [Mode.EAGER, Mode.MIXED_PRECISION])
+def test_loss_that_is_not_finite_is_looked_for_on_a_gpu_that_is_here(cpus_pretend, mode):
+    entry = find_rule("T603")
+
+    found = run_rule(entry, Session(SOUND_TASK), kind=entry.rule.kind, target=Target.GPU, mode=mode)
+
+    assert (found.outcome, found.evidence) == (Outcome.PASS, Evidence.EXECUTED), found.message
+
+
+def test_run_on_a_tpu_is_resumed_by_the_process_that_has_it(cpus_pretend, monkeypatch):
+    def another_process(*args, **kwargs):
+        raise AssertionError("a TPU belongs to one process at a time")
+
+    monkeypatch.setattr(resuming, "run_in_new_process", another_process)
+    entry = find_rule("T601")
+
+    found = run_rule(entry, Session(entry.mutants[-1]), kind=entry.rule.kind, target=Target.TPU, mode=Mode.GRAPH)
+
+    assert (found.outcome, found.evidence) == (Outcome.FAIL, Evidence.EXECUTED), found.message
+    assert "after a checkpoint at step 2 and a restore in a new build, with the same variables" in found.message
 
 
 def test_nothing_moves_to_the_host_while_the_subject_runs_on_an_accelerator(cpus_pretend):

@@ -112,7 +112,7 @@ def test_jax_that_was_not_tried_is_named_with_those_that_were(monkeypatch, versi
 
 
 @pytest.mark.parametrize(
-    ("text", "name", "gib"), [("v5e", "v5e:2x2", 16), ("V6E:4x4", "v6e:4x4", 32), ("v4:2x2x2", "v4:2x2x2", 16)]
+    ("text", "name", "gib"), [("v5e", "v5e:2x2", 16), ("V6E:4x4", "v6e:4x4", 32), ("v4:4x8x12", "v4:4x8x12", 16)]
 )
 def test_topology_is_a_generation_with_or_without_a_shape(text, name, gib):
     topology = tpu.parse_topology(text)
@@ -124,10 +124,13 @@ def test_topology_is_a_generation_with_or_without_a_shape(text, name, gib):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("v5", "no TPU generation 'v5'"),
-        ("v5e:2", "a v5e slice has one like 2x2"),
-        ("v5p:2x2", "a v5p slice has one like 2x2x1"),
-        ("v6e:0x2", "a v6e slice has one like 2x2"),
+        ("v5", "no TPU generation 'v5' in the topology 'v5'; the known ones are v4, v5e, v5p, v6e"),
+        ("v6e:3x3", "'v6e:3x3' has the shape '3x3', and no v6e slice has; they are 1x1, 2x2, 2x4, .*16x16"),
+        ("v5e:2", "'2', and no v5e slice has"),
+        ("v5p:2x2", "'2x2', and no v5p slice has; they are 2x2x1, .*cubes of 4x4x4 chips"),
+        ("v4:4x4x6", "'4x4x6', and no v4 slice has"),
+        ("v4:64x64x64", "'64x64x64', and no v4 slice has"),
+        ("v6e:0x2", "'0x2', and no v6e slice has"),
     ],
 )
 def test_topology_that_is_none_is_a_usage_error(text, message):

@@ -18,6 +18,11 @@ needs_compiler = pytest.mark.skipif(
     not {"jax", "libtpu"} <= {one.metadata["Name"] for one in importlib.metadata.distributions()},
     reason="the extra tpu is not installed",
 )
+UNDER_BOTH_FLAVOURS = {
+    *("L402-TransformsInComplex128", "K402-ConvertsToNumPy", "T404-CountsInPython", "T402-YieldsNames"),
+    *("L402-SparseCategoricalCrossentropy", "K402-SizesItsMatrix"),
+}
+"""Of each kind one that is refused and, but for the costly Task, one that is not; those of Keras where there are."""
 
 
 def judged(subject, rule):
@@ -27,7 +32,9 @@ def judged(subject, rule):
 
 
 def marked(cases):
-    return [pytest.param(case, id=str(case), marks=[pytest.mark.slow] if case.slow else []) for case in cases]
+    slow = {case: [pytest.mark.slow] if case.slow else [] for case in cases}
+    flavour = {case: [pytest.mark.flavour] if str(case) in UNDER_BOTH_FLAVOURS else [] for case in cases}
+    return [pytest.param(case, id=str(case), marks=[*slow[case], *flavour[case]]) for case in cases]
 
 
 @needs_compiler

@@ -44,14 +44,29 @@ def configure_devices(targets: Iterable[Target] = (Target.CPU,), *, hide_others:
     try:
         if hide_others and Target.GPU not in set(targets):
             tf.config.set_visible_devices([], "GPU")
-        elif Target.GPU in set(targets) and tf.config.list_physical_devices("GPU"):
-            tf.config.experimental.enable_op_determinism()  # sums of a GPU come in any order otherwise
+        elif Target.GPU in set(targets):
+            prepare_gpus()
         cpu = tf.config.list_physical_devices("CPU")[0]
         if tf.config.get_logical_device_configuration(cpu) is None:
             tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * LOGICAL_CPUS)
     except RuntimeError:
         # TensorFlow refuses changes once it has started; what is there then has to do.
         pass
+
+
+def prepare_gpus() -> None:
+    """Ask for results of GPUs that can be compared, and let other processes use them too.
+
+    Raises:
+      RuntimeError: If TensorFlow has started.
+    """
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        tf.config.experimental.enable_op_determinism()  # sums of a GPU come in any order otherwise
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)  # a run is resumed in a process of its own
 
 
 def usable_cpus() -> int:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from assay.conformance.bundles.recording import Recorder
+from assay.conformance.harness.standing_in import calls_through_xla, read_what_xla_computed
 from assay.conformance.model.errors import NotApplicable, NotRun, OutOfTime, SubjectError, Violation
 from assay.conformance.model.subject import Subject
 from assay.conformance.targets.tpu.topologies import DEFAULT_TOPOLOGY, Topology
@@ -48,6 +49,7 @@ class Session:
         self.notes: list[str] = []
         self.recorder = recorder
         self._kept: dict[Hashable, Any] = {}
+        self._through_xla: set[Hashable] = set()
         self._raised: dict[Hashable, BaseException] = {}
         self._reported: dict[int, str] = {}
 
@@ -71,11 +73,16 @@ class Session:
         if key in self._raised:
             raise self._raised[key]
         if key not in self._kept:
+            before = calls_through_xla()
             try:
                 self._kept[key] = make()
             except _REMEMBERED as exception:
                 self._raised[key] = exception
                 raise
+            if calls_through_xla() > before:
+                self._through_xla.add(key)
+        elif key in self._through_xla:
+            read_what_xla_computed()
         return self._kept[key]
 
     def report(self, error: SubjectError, rule: str) -> str:

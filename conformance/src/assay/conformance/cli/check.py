@@ -70,8 +70,8 @@ def add_command(commands: Any) -> None:
         "--tpu-topology",
         default=DEFAULT_TOPOLOGY.name,
         metavar="NAME",
-        help=f"the TPU to compile for where there is none: {', '.join(TOPOLOGIES)}, with or without a shape "
-        f"(default: {DEFAULT_TOPOLOGY.name})",
+        help=f"the TPU to compile for where there is none: {', '.join(TOPOLOGIES)}, with or without the shape "
+        f"of a slice, as in v6e:2x4 (default: {DEFAULT_TOPOLOGY.name})",
     )
     parser.add_argument("--mode", type=names, metavar="MODES", help=f"only these modes: {', '.join(Mode)}")
     parser.add_argument(

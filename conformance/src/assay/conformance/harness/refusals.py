@@ -24,16 +24,22 @@ def is_refusal(exception: BaseException) -> bool:
 
     Where the source is not to be had, an exception of a kind that people raise, with a message, is taken as meant.
     """
-    frames = traceback.extract_tb(exception.__traceback__)
-    if not frames:
+    last = _innermost(exception)
+    if last is None or _is_arithmetic(Path(last[0])):
         return False
-    last = frames[-1]
-    if _is_arithmetic(Path(last.filename)):
-        return False
-    line = linecache.getline(last.filename, last.lineno or 0).strip()
+    line = linecache.getline(*last).strip()
     if line:
         return line.startswith(_STATEMENTS)
     return type(exception) in _SAID and bool(str(exception))
+
+
+def _innermost(exception: BaseException) -> tuple[str, int] | None:
+    """The file and the line that raised it; AutoGraph raises again on its way out, and notes where it came from."""
+    noted = getattr(getattr(exception, "ag_error_metadata", None), "translated_stack", ())
+    if noted:
+        return str(noted[0].filename), int(noted[0].lineno)
+    frames = traceback.extract_tb(exception.__traceback__)
+    return (frames[-1].filename, frames[-1].lineno or 0) if frames else None
 
 
 def names(exception: BaseException | str, *words: str) -> bool:

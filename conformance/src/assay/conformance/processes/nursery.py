@@ -134,9 +134,12 @@ def described(exception: BaseException) -> tuple[str, str]:
 def _set_up_devices(logical_cpus: int, target: str) -> None:
     """Give TensorFlow the devices that the parent has."""
     import tensorflow as tf
+    from assay.conformance.devices import prepare_gpus
 
     with contextlib.suppress(RuntimeError):
-        if target != "gpu":
+        if target == "gpu":
+            prepare_gpus()
+        else:
             tf.config.set_visible_devices([], "GPU")
         if logical_cpus > 1:
             cpu = tf.config.list_physical_devices("CPU")[0]

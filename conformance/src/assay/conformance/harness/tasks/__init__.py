@@ -18,6 +18,7 @@ from assay.conformance.harness.tasks.build import Build as Build
 from assay.conformance.harness.tasks.build import build_task as build_task
 from assay.conformance.harness.tasks.comparable import comparable_build as comparable_build
 from assay.conformance.harness.tasks.comparable import comparable_run as comparable_run
+from assay.conformance.harness.tasks.comparable import compiled_or_eager as compiled_or_eager
 from assay.conformance.harness.tasks.comparable import differing as differing
 from assay.conformance.harness.tasks.comparable import draws_random_numbers as draws_random_numbers
 from assay.conformance.harness.tasks.comparable import keeps_batch_statistics as keeps_batch_statistics

@@ -51,18 +51,22 @@ def comparable_run(ctx: Context, *, steps: int = DEFAULT_STEPS, mode: Mode | Non
 
 
 def scaled_run(ctx: Context, scale: float) -> TrainRun:
-    """Return one eager step, random layers switched off, with a LossScaleOptimizer at this scale; shared by all rules.
+    """Return one step, random layers switched off, with a LossScaleOptimizer at this scale; shared by all rules.
 
     Args:
-      ctx: The check's context.
+      ctx: The check's context; the step is compiled in the mode `xla`, and eager in all others.
       scale: The loss scale. A power of two changes no bit of a float32 gradient that is scaled and unscaled.
     """
+    mode = compiled_or_eager(ctx)
     return ctx.share(
-        ("scaled run", scale),
-        lambda: train(
-            comparable_build(ctx, mode=Mode.EAGER, loss_scale=scale), training_batches(ctx, DEFAULT_STEPS)[:1]
-        ),
+        ("scaled run", mode, scale),
+        lambda: train(comparable_build(ctx, mode=mode, loss_scale=scale), training_batches(ctx, DEFAULT_STEPS)[:1]),
     )
+
+
+def compiled_or_eager(ctx: Context) -> Mode:
+    """Return the mode of what a rule runs eagerly, and compiles where XLA stands in for a device: `xla` or `eager`."""
+    return Mode.XLA if ctx.mode is Mode.XLA else Mode.EAGER
 
 
 def differing(

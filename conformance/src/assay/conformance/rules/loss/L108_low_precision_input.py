@@ -96,7 +96,7 @@ def _epsilon_vanishes() -> SoundCrossEntropy:
 class _SquareOverflows(SoundCrossEntropy):
     def values(self, labels: Any, y_pred: Any) -> Any:
         penalty = tf.reduce_sum(tf.square(300.0 * y_pred), axis=-1)
-        return super().values(labels, y_pred) + 1e-6 * tf.cast(penalty, tf.float32)
+        return tf.cast(super().values(labels, y_pred), tf.float32) + 1e-6 * tf.cast(penalty, tf.float32)
 
     def prepare(self, y_true: Any, y_pred: Any) -> tuple[Any, Any]:
         return tf.cast(y_true, tf.int32), y_pred

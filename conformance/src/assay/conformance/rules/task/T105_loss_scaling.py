@@ -16,6 +16,7 @@ from assay.conformance.harness.tasks import (
     common_factor,
     comparable_build,
     comparable_run,
+    compiled_or_eager,
     describe_changes,
     differing,
     draws_random_numbers,
@@ -153,12 +154,12 @@ def _check_mixed(ctx: Context) -> None:
 
 
 def _plain_update(ctx: Context) -> dict[str, np.ndarray]:
-    run = comparable_run(ctx, mode=Mode.EAGER)
+    run = comparable_run(ctx, mode=compiled_or_eager(ctx))
     return _moved(run.snapshots[0].weights, run.snapshots[1].weights)
 
 
 def _start(ctx: Context) -> Arrays:
-    return comparable_run(ctx, mode=Mode.EAGER).snapshots[0].weights
+    return comparable_run(ctx, mode=compiled_or_eager(ctx)).snapshots[0].weights
 
 
 def _scaled_update(ctx: Context, scale: float) -> dict[str, np.ndarray]:

@@ -51,7 +51,7 @@ def check(ctx: Context) -> None:
         raise NotApplicable("No layer of the model takes `training`, so that the model has one mode only.")
     if not any(call.training for call in calls if call.outermost):
         _blame(calls)
-    if ctx.mode is Mode.GRAPH:
+    if ctx.mode is not Mode.EAGER:
         _check_moves(ctx)
 
 
@@ -77,20 +77,22 @@ def _blame(calls: list[LayerCall]) -> None:
 
 
 def _check_moves(ctx: Context) -> None:
-    moved = {}
-    for mode in (Mode.EAGER, Mode.GRAPH):
-        snapshots = train_run(ctx, mode=mode).snapshots
-        moved[mode] = changed_names(snapshots[0].statistics, snapshots[-1].statistics)
-    if not moved[Mode.EAGER]:
+    eagerly, traced = _moved(ctx, Mode.EAGER), _moved(ctx, ctx.mode)
+    if not eagerly:
         raise NotApplicable("Training moves no statistic of the model, so that its mode cannot be seen in a graph.")
-    still = [name for name in moved[Mode.EAGER] if name not in moved[Mode.GRAPH]]
+    still = [name for name in eagerly if name not in traced]
     if still:
         raise Violation(
-            f"in a graph, training left {len(still)} of {len(moved[Mode.EAGER])} statistics where they were that it "
+            f"in a graph, training left {len(still)} of {len(eagerly)} statistics where they were that it "
             f"moves eagerly: {list_names(still)}",
             cause="`training` depends on whether the code runs eagerly, or on a Python value that the trace froze",
             fix=_FIX,
         )
+
+
+def _moved(ctx: Context, mode: Mode) -> list[str]:
+    snapshots = train_run(ctx, mode=mode).snapshots
+    return changed_names(snapshots[0].statistics, snapshots[-1].statistics)
 
 
 class _LeavesTheFlagOut(SoundTask):

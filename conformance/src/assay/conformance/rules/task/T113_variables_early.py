@@ -69,10 +69,15 @@ _PROCESS_WIDE = "seed_generator_state"
 
 def check(ctx: Context) -> None:
     """Record what the steps make."""
-    if ctx.mode is Mode.GRAPH:
+    if ctx.mode is not Mode.GRAPH:
+        _check_made(ctx)
+    if ctx.mode is not Mode.EAGER:
         _check_growth(ctx)
-        return
-    build = build_task(ctx)
+
+
+def _check_made(ctx: Context) -> None:
+    """Record what is made while eager steps run."""
+    build = build_task(ctx, mode=Mode.EAGER)
     task, model = build.task, build.model
     training, validation = training_batches(ctx, 1)[0], validation_batches(ctx)[0]
 
@@ -137,7 +142,7 @@ def _blame(step: str, what: str, made: list[str], *, grown: list[str]) -> None:
 
 
 def _check_growth(ctx: Context) -> None:
-    """In a graph: the variables that the model and the metrics have after the traced steps, and had not before."""
+    """In a graph, or compiled: the variables that are there after the traced steps, and were not before."""
     training, evaluation = train_run(ctx), validation_run(ctx)
     for step, before, after in (
         ("train_step", training.snapshots[0], training.snapshots[-1]),

@@ -16,6 +16,7 @@ from assay.conformance.harness.tasks.persistence import (
     SavedRun,
     differing_steps,
     hidden_state,
+    in_new_process,
     renamed,
     replica_local,
     resumed_run,
@@ -40,7 +41,9 @@ RULE = Rule(
         f"iterator=, global_step=)` after {SAVED_AT}, with the model's `checkpoint_items`, the state of the training "
         "metrics and the random states of Keras 3 layers. A new process, which has seen neither the run nor this "
         "process, makes everything again, restores, and takes the steps that are left; so does the loop after a "
-        "kill. On two replicas the continuation is a new build in this process. The first thing that differs is "
+        "kill. On two replicas, and on a TPU, which belongs to one process at a time, the continuation is a new build "
+        "in this process. Where a device is absent and XLA stands in, the steps are compiled. The first thing that "
+        "differs is "
         "blamed: the position in the data, what was restored, or what the step depends on beside. A pipeline that "
         "cannot be saved is named by the operation that keeps it from being saved."
     ),
@@ -61,7 +64,7 @@ def build_inputs(self, params, input_context=None):
     return dataset.map(lambda i, xy: (xy[0] + noise(xy[0], i), xy[1])).batch(8)
 """,
     modes=(Mode.GRAPH, Mode.REPLICAS),
-    targets=(Target.CPU,),
+    targets=(Target.CPU, Target.GPU, Target.TPU),
     traits=("random_step",),
     references=(
         "Lightning-AI/pytorch-lightning#19764",
@@ -80,13 +83,11 @@ _STATELESS = (
     "Draw with tf.random.stateless_* (tf.image.stateless_*), seeded by a seed and the position of the example, as "
     "`dataset.enumerate()` gives it."
 )
-_HERE = f"after a checkpoint at step {SAVED_AT} and a restore in a new process"
-_ON_REPLICAS = f"after a checkpoint at step {SAVED_AT} and a restore in a new build, on two replicas"
 
 
 def check(ctx: Context) -> None:
     """Compare the run that was not interrupted with its continuation in a new process, the first difference first."""
-    one_replica = ctx.in_mode(Mode.GRAPH)
+    one_replica = ctx if ctx.mode is Mode.XLA else ctx.in_mode(Mode.GRAPH)
     broken = ctx.share("exact resume on one replica", lambda: _broken(one_replica))
     if broken is not None and ctx.mode is Mode.REPLICAS:
         raise NotApplicable(f"One replica does not resume exactly either, as T601 says in the mode {Mode.GRAPH}.")
@@ -282,7 +283,9 @@ def _blame(ctx: Context, run: SavedRun, found: list[str]) -> NoReturn:
 
 
 def _here(ctx: Context) -> str:
-    return _ON_REPLICAS if ctx.mode is Mode.REPLICAS else _HERE
+    where = "process" if in_new_process(ctx) else "build"
+    on = ", on two replicas" if ctx.mode is Mode.REPLICAS else ""
+    return f"after a checkpoint at step {SAVED_AT} and a restore in a new {where}{on}"
 
 
 def _by(expected: Any, actual: Any, step: int) -> str:

@@ -53,7 +53,7 @@ def build_losses(self, labels, model_outputs, aux_losses=None):
     return self.cross_entropy(labels, model_outputs)  # NaN stays NaN, and the loop stops there
 """,
     modes=(Mode.EAGER, Mode.MIXED_PRECISION),
-    targets=(Target.CPU,),
+    targets=(Target.CPU, Target.GPU),
     references=(
         "google-research/big_vision: the train loop stops when the loss is not finite",
         "TensorFlow guide, Mixed precision: Loss scaling",

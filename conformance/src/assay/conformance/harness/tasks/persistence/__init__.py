@@ -21,5 +21,6 @@ from assay.conformance.harness.tasks.persistence.resuming import STEPS as STEPS
 from assay.conformance.harness.tasks.persistence.resuming import ResumedRun as ResumedRun
 from assay.conformance.harness.tasks.persistence.resuming import SavedRun as SavedRun
 from assay.conformance.harness.tasks.persistence.resuming import differing_steps as differing_steps
+from assay.conformance.harness.tasks.persistence.resuming import in_new_process as in_new_process
 from assay.conformance.harness.tasks.persistence.resuming import resumed_run as resumed_run
 from assay.conformance.harness.tasks.persistence.resuming import saved_run as saved_run

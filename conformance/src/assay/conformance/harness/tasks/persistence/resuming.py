@@ -28,7 +28,7 @@ from assay.conformance.harness.tasks.runs import metric_result
 from assay.conformance.harness.tasks.snapshots import Snapshot, snapshot
 from assay.conformance.harness.tasks.steps import Stepper
 from assay.conformance.harness.values import nested_as_numpy
-from assay.conformance.model.vocabulary import Mode
+from assay.conformance.model.vocabulary import Mode, Target
 from assay.conformance.processes.carrying import Parcel, pack, unpack
 from assay.conformance.processes.folders import KeptFolder
 from assay.conformance.processes.new_process import run_in_new_process, warm_up
@@ -118,9 +118,10 @@ def saved_run(ctx: Context, *, mode: Mode | None = None, silenced: bool = False,
 
 
 def resumed_run(ctx: Context, *, silenced: bool = False) -> ResumedRun:
-    """Return the continuation of `saved_run`, shared likewise: in a new process, and on replicas in a new build here.
+    """Return the continuation of `saved_run`, shared likewise: in a new process, or in a new build here.
 
-    What a new process lacks is found on one replica, at a fraction of the cost.
+    It is a new build on replicas, since what a new process lacks is found on one replica, at a fraction of the cost,
+    and on a TPU, which belongs to one process at a time.
 
     Raises:
       SubjectError: If the subject's code raises there.
@@ -129,7 +130,7 @@ def resumed_run(ctx: Context, *, silenced: bool = False) -> ResumedRun:
 
     def resume() -> ResumedRun:
         run = saved_run(ctx, silenced=silenced)
-        if ctx.mode is Mode.REPLICAS:
+        if not in_new_process(ctx):
             return _resume(ctx, run.path, with_data=run.unsaved is None, silenced=silenced)
         return run_in_new_process(
             resume_there,
@@ -142,6 +143,11 @@ def resumed_run(ctx: Context, *, silenced: bool = False) -> ResumedRun:
         )
 
     return ctx.share(("resumed run", ctx.mode, silenced), resume)
+
+
+def in_new_process(ctx: Context) -> bool:
+    """Whether the continuation of a run is a new process, and not a new build in this one."""
+    return ctx.mode is not Mode.REPLICAS and ctx.target is not Target.TPU
 
 
 def resume_there(parcel: Parcel, path: str, *, with_data: bool, silenced: bool) -> ResumedRun:
