@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 from assay.python_metrics import COCOEvaluator
-from assay.python_metrics.coco import rle
+from assay.python_metrics.coco import join_runs, read_segmentation, rle
 from assay.python_metrics.coco.mask_iou import MaskOverlap
 from assay.python_metrics.coco.paste import paste
 from assay.python_metrics.coco.runs import of_images
@@ -350,3 +350,25 @@ def test_work_in_small_pieces_gives_the_same(monkeypatch):
 
     assert feed(evaluator(), images).result() == expected
     assert rle.encode(paste(soft, boxes, *sizes.T), sizes) == rle.encode(whole, sizes)
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "pixels"),
+    [
+        pytest.param({"size": [3, 4], "counts": [4, 2, 6]}, [(1, 1), (2, 1)], id="run-length encoding"),
+        pytest.param([[1, 1, 3, 1, 3, 2, 1, 2]], [(1, 1), (1, 2)], id="polygon"),
+        pytest.param([], [], id="nothing"),
+    ],
+)
+def test_segmentations_of_an_annotation_file_are_read_as_runs(segmentation, pixels):
+    runs = join_runs([read_segmentation(segmentation, 3, 4)] * 2)
+
+    expected = sorted(x * 3 + y for y, x in pixels)
+    found = [start + step for start, length in zip(runs.start, runs.length, strict=True) for step in range(length)]
+    assert len(runs) == 2
+    assert found == expected * 2
+
+
+def test_a_segmentation_of_another_size_is_refused():
+    with pytest.raises(ValueError, match=r"must have that size.*Received: size \[2, 2\]"):
+        read_segmentation({"size": [2, 2], "counts": [4]}, 3, 4)

@@ -90,6 +90,24 @@ def _png(content: bytes) -> np.ndarray:
         raise ValueError(f"A mask is bytes that are no image file: {content[:8]!r}...") from error
 
 
+def read_segmentation(segmentation: Any, height: int, width: int) -> Runs:
+    """Read the mask of one object of an annotation file; polygons are drawn by pycocotools.
+
+    Args:
+        segmentation: A list of polygons, each `[x, y, x, y, ...]` in pixels, or a run-length encoding with `counts`.
+        height: Height of the image, in pixels.
+        width: Its width.
+
+    Returns:
+        The runs of one mask.
+
+    Raises:
+        ImportError: If it is polygons, and pycocotools is not installed.
+        ValueError: If it is a run-length encoding of another size, or none.
+    """
+    return rle.decode([of_annotation(segmentation, height, width)], np.array([[height, width]]))
+
+
 def of_annotation(segmentation: Any, height: int, width: int) -> Any:
     """Turn the `segmentation` of an annotation file into a run-length encoding; polygons are drawn by pycocotools.
 

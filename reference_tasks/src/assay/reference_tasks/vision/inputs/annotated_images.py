@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
-from assay.python_metrics.coco.runs import Runs
+from assay.python_metrics.coco import Runs
 from assay.reference_tasks.vision.inputs.decoding import decode_records
 from assay.reference_tasks.vision.inputs.detection import (
     AREA,

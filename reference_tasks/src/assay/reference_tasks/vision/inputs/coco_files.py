@@ -8,9 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
-from assay.python_metrics.coco.masks import of_annotation
-from assay.python_metrics.coco.rle import decode
-from assay.python_metrics.coco.runs import Runs, joined
+from assay.python_metrics.coco import Runs, join_runs, read_segmentation
 from assay.reference_tasks.vision.inputs.annotated_images import AnnotatedImages
 from assay.reference_tasks.vision.inputs.objects import Boxes
 from assay.reference_tasks.vision.inputs.paths import InputFilesError, one_path
@@ -85,7 +83,7 @@ def load_coco(
         sizes=sizes,
         counts=np.bincount(np.array(owner, np.int64), minlength=len(images)),
         class_names={new_ids[category]: name for category, name in names.items()},
-        masks=joined(masks).take(by_image) if include_mask else None,
+        masks=join_runs(masks).take(by_image) if include_mask else None,
         left_out=boxes.left_out,
         **boxes.columns(by_image),
     )
@@ -143,7 +141,7 @@ def _mask(annotation: Mapping[str, Any], where: str, height: int, width: int) ->
     if "segmentation" not in annotation:
         raise InputFilesError(f"{where}: 'segmentation' is missing, but masks are asked for (`include_mask`).")
     try:
-        return decode([of_annotation(annotation["segmentation"], height, width)], np.array([[height, width]]))
+        return read_segmentation(annotation["segmentation"], height, width)
     except ImportError:
         raise
     except Exception as error:  # whatever pycocotools makes of what is no polygon
