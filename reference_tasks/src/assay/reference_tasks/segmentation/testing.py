@@ -35,7 +35,8 @@ def scenes_subject() -> SegmentationTask:
                 backbone=BackboneConfig(resnet=ResNetConfig(model_id=10, filters=4, stem="strided", output_stride=4)),
                 decoder=DecoderConfig(type="aspp", aspp=ASPPConfig(level=2, dilation_rates=[2], num_filters=8)),
                 head=SegmentationHeadConfig(level=2, num_convs=1, num_filters=8, low_level=1, low_level_num_filters=4),
-                norm_activation=NormActivationConfig(norm_momentum=0.9, norm_epsilon=1e-5),
+                # Batch statistics over all replicas, so that two of them train as one does.
+                norm_activation=NormActivationConfig(use_sync_bn=True, norm_momentum=0.9, norm_epsilon=1e-5),
             ),
             losses=LossesConfig(l2_weight_decay=1e-4),
             train_data=scenes_data(is_training=True, global_batch_size=SUBJECT_BATCH_SIZE).replace(**small),
