@@ -63,7 +63,11 @@ def refuse_resources(program: Program, graph: Any) -> None:
       Violation: Naming the operations.
     """
     variables = {id(variable.handle) for variable in graph.variables}
-    foreign = [inner for outer, inner in graph.captures if outer.dtype.name in _HANDLES and id(outer) not in variables]
+    foreign = [
+        inner
+        for outer, inner in graph.captures
+        if outer.dtype.name in _HANDLES and id(outer) not in variables and not _is_of_variable(outer)
+    ]
     if not foreign:
         return
     users = {id(op) for inner in foreign for op in inner.consumers()}
@@ -78,6 +82,12 @@ def refuse_resources(program: Program, graph: Any) -> None:
         fix=instead,
         evidence=Evidence.STATIC,
     )
+
+
+def _is_of_variable(handle: Any) -> bool:
+    """Whether a handle is a variable's, which has a shape; those that raw operations alone use no graph lists."""
+    known = getattr(handle, "_handle_data", None)
+    return known is not None and bool(known.is_set)
 
 
 def refused_by_compiler(program: Program, graph: Any, topology: Topology, refused: CompilerRefusedError) -> Violation:
