@@ -165,3 +165,8 @@ def test_other_jax_is_refused_with_the_versions_that_work(monkeypatch):
 
     with pytest.raises(versions.JaxMissingError, match=r"jax 0\.4\.30 is installed, .* jax 0\.9 or 0\.10"):
         versions.require_jax()
+
+
+def test_text_that_is_no_module_is_refused_by_its_value():
+    with adapter.mlir_context(), pytest.raises(ValueError, match="Unable to parse module"):
+        adapter.parse('"stablehlo.select"() : () -> tensor<f32>')

@@ -37,7 +37,11 @@ def parse(text: str | bytes) -> Any:
     Raises:
       ValueError: If it is none.
     """
-    return _ir().Module.parse(text)
+    ir = _ir()
+    try:
+        return ir.Module.parse(text)
+    except ir.MLIRError as error:  # which is no ValueError
+        raise ValueError(str(error)) from error
 
 
 def stablehlo_of(module: bytes) -> bytes:
