@@ -1,9 +1,9 @@
-"""Feature maps are enlarged by repetition, in every precision, of any size, and compile for training."""
+"""Feature maps are enlarged in every precision and of any size, and compile for training."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from assay.reference_tasks.vision.resizing import TwiceAsLarge
+from assay.reference_tasks.vision.resizing import ResizeLike, TwiceAsLarge
 
 pytestmark = pytest.mark.flavour
 
@@ -39,3 +39,23 @@ def test_unknown_sides_stay_unknown(side):
     twice = side and 2 * side
 
     assert tuple(TwiceAsLarge()(inputs).shape) == (None, twice, twice, 4)
+
+
+@pytest.mark.parametrize("side", [1, 2])
+def test_a_low_precision_map_is_resized_in_float32_and_gets_its_gradient_back(side):
+    layer, like = ResizeLike(dtype="bfloat16"), tf.zeros([2, 4, 4, 1])
+
+    @tf.function(jit_compile=True)
+    def gradient(maps):
+        with tf.GradientTape() as tape:
+            tape.watch(maps)
+            resized = layer((maps, like))
+        return resized, tape.gradient(resized, maps)
+
+    maps = tf.ones([2, side, side, 3], tf.bfloat16)
+    resized, found = gradient(maps)
+    program = gradient.experimental_get_compiler_ir(maps)(stage="hlo")
+
+    assert resized.dtype == found.dtype == tf.bfloat16
+    np.testing.assert_allclose(tf.cast(found, tf.float32), 16 / side**2)
+    assert "f32[2,4,4,3]" in program

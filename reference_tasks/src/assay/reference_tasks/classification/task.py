@@ -12,7 +12,7 @@ from assay.reference_tasks.classification.inputs import make_dataset
 from assay.reference_tasks.classification.model import Classifier, build_classifier
 from assay.reference_tasks.classification.most_wrong import most_wrong_of
 from assay.reference_tasks.vision.backbones import build_resnet
-from assay.reference_tasks.vision.images.most_wrong import MostWrong, join
+from assay.reference_tasks.vision.images.most_wrong import MostWrong, extended
 from assay.reference_tasks.vision.images.normalization import displayed
 
 LOGITS = "logits"
@@ -132,12 +132,8 @@ class ClassificationTask(Task):
         Returns:
             The new state.
         """
-        parts = [] if state is None else [state]
-        parts += [
-            MostWrong(likelihoods, images)
-            for likelihoods, images in zip(step_logs.get(LIKELIHOODS, ()), step_logs.get(IMAGES, ()), strict=True)
-        ]
-        return join(parts, count=self.task_config.evaluation.most_wrong_images)
+        count = self.task_config.evaluation.most_wrong_images
+        return extended(state, step_logs.get(LIKELIHOODS, ()), step_logs.get(IMAGES, ()), count=count)
 
     def reduce_aggregated_logs(self, aggregated_logs: MostWrong, global_step: Any = None) -> dict[str, Any]:
         """Return `image/most_wrong`, uint8 `[n, height, width, channels]`, the worst first; {} when none is wanted."""

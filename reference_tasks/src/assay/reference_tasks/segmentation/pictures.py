@@ -64,7 +64,7 @@ def most_wrong_of(
     images, masks, logits = (tf.gather(each, indices)[:, ::step, ::step] for each in (images, masks, logits))
     truth = tf.cast(masks[..., 0], tf.int32)
     predicted = tf.where(tf.equal(truth, ignore_label), truth, tf.argmax(logits, axis=-1, output_type=tf.int32))
-    colours = tf.constant(palette())
+    colours = palette()
     panels = [displayed(images, mean=mean, std=std)]
     panels += [tf.gather(colours, ids % len(colours)) for ids in (truth, predicted)]
     return MostWrong(scores, tf.concat(panels, axis=2))

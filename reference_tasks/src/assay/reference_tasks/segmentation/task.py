@@ -14,7 +14,7 @@ from assay.reference_tasks.segmentation.model import Segmenter, build_segmenter
 from assay.reference_tasks.segmentation.model.segmenter import LOGITS, MASK_SCORES
 from assay.reference_tasks.segmentation.pictures import most_wrong_of
 from assay.reference_tasks.vision.images.geometry import place_masks
-from assay.reference_tasks.vision.images.most_wrong import MostWrong, join
+from assay.reference_tasks.vision.images.most_wrong import MostWrong, extended
 
 MASK_SCORES_MSE = "mask_scores_mse"
 MOST_WRONG = "image/most_wrong"
@@ -174,12 +174,8 @@ class SegmentationTask(Task):
         Returns:
             The new state.
         """
-        parts = [] if state is None else [state]
-        parts += [
-            MostWrong(scores, pictures)
-            for scores, pictures in zip(step_logs.get(SCORES, ()), step_logs.get(PICTURES, ()), strict=True)
-        ]
-        return join(parts, count=self.task_config.evaluation.most_wrong_images)
+        count = self.task_config.evaluation.most_wrong_images
+        return extended(state, step_logs.get(SCORES, ()), step_logs.get(PICTURES, ()), count=count)
 
     def reduce_aggregated_logs(self, aggregated_logs: MostWrong, global_step: Any = None) -> dict[str, Any]:
         """Return `image/most_wrong`, uint8 `[n, height, 3 * width, 3]`, the worst first; {} when none is wanted."""

@@ -20,6 +20,8 @@ class ResizeLike(tf.keras.layers.Layer):
         maps, like = inputs
         sides = like.shape[1:3]
         known = all(side is not None for side in sides)
+        # XLA makes float32 gradients for a bfloat16 map of one position: it is resized as float32.
+        maps = tf.cast(maps, tf.float32)
         resized = tf.image.resize(maps, list(sides) if known else tf.shape(like)[1:3], method="bilinear")
         return tf.cast(resized, self.compute_dtype)
 

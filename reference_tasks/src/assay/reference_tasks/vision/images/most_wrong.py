@@ -44,3 +44,17 @@ def join(parts: Sequence[MostWrong], *, count: int) -> MostWrong:
     images = np.concatenate([np.asarray(part.images) for part in parts])
     kept = np.argsort(scores, kind="stable")[:count]
     return MostWrong(scores[kept], images[kept])
+
+
+def extended(so_far: MostWrong | None, scores: Sequence[Any], images: Sequence[Any], *, count: int) -> MostWrong:
+    """Add the images of one step, and keep the `count` whose score is lowest.
+
+    Args:
+        so_far: What the last call returned; None at the first step.
+        scores: `[n]` for each replica.
+        images: `[n, height, width, channels]` for each replica.
+        count: The most images to keep.
+    """
+    before = [] if so_far is None else [so_far]
+    added = [MostWrong(*pair) for pair in zip(scores, images, strict=True)]
+    return join(before + added, count=count)
