@@ -241,6 +241,13 @@ class _StepForgetsThem(SoundTask):
         return self.train_logs(loss)
 
 
+class _StepForgetsActivities(_StepForgetsThem):
+    def build_model(self) -> Any:
+        model = super().build_model()
+        model.add(tf.keras.layers.ActivityRegularization(l2=0.1, name="activities"))
+        return model
+
+
 class _StepAddsThemAgain(SoundTask):
     def replica_share(self, loss: Any) -> Any:
         return super().replica_share(loss + tf.add_n(self._model.losses))
@@ -258,6 +265,7 @@ MUTANTS = (
     Subject(_AddsTheirMean, name="adds the mean of aux_losses"),
     Subject(_NeedsThem, name="fails without aux_losses"),
     Subject(lambda: _StepForgetsThem(weight_decay=0.01), name="train_step forgets model.losses"),
+    Subject(_StepForgetsActivities, name="train_step forgets what a layer adds"),
     Subject(lambda: _StepAddsThemAgain(weight_decay=0.01), name="train_step adds model.losses again"),
 )
 TWIN = CONFIGURED_TASK

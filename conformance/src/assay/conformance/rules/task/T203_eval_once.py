@@ -384,6 +384,13 @@ class _NeverForgets(SoundTask):
         return self._counts
 
 
+class _FeedsItsMetricsTwice(SoundTask):
+    def validation_step(self, inputs: Any, model: Any, metrics: Any = None) -> dict[str, Any]:
+        features, labels = inputs
+        self.process_metrics(metrics or [], labels, self.forward(model, features, training=False))
+        return super().validation_step(inputs, model, metrics)
+
+
 MUTANTS = (
     Subject(_ResetsAfterTheFirstUpdate, name="resets a metric after its first update"),
     Subject(_MeanOfMeans, name="a metric of means over batches"),
@@ -393,5 +400,6 @@ MUTANTS = (
     Subject(_DropsTheRemainder, name="drops the last, partial batch in the pipeline"),
     Subject(_Divides, name="divides by the examples of a replica that has none"),
     Subject(_NeverForgets, name="keeps its counts between evaluations"),
+    Subject(_FeedsItsMetricsTwice, name="feeds its metrics twice"),
 )
 TWIN = SOUND_TASK
