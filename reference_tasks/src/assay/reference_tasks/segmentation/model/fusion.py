@@ -45,11 +45,18 @@ def add_up_pyramid(pyramid: Mapping[str, Any], *, filters: int, options: LayerOp
         Kirillov, Girshick, He, Dollar, "Panoptic Feature Pyramid Networks", 2019, section 3.
     """
     levels = sorted(pyramid, key=int)
-    parts = [convolution(pyramid[levels[0]], filters, 3, 1, options, f"level{levels[0]}")]
+    finest = pyramid[levels[0]]
+    coarser = []
     for index, level in enumerate(levels[1:], start=1):
         x = pyramid[level]
-        for finer in reversed(levels[:index]):
+        for finer in reversed(levels[1:index]):
             x = convolution(x, filters, 3, 1, options, f"level{level}_to{finer}")
             x = ResizeLike(name=f"level{level}_to{finer}_resize")([x, pyramid[finer]])
-        parts.append(x)
-    return tf.keras.layers.Add(name="added_up")(parts) if len(parts) > 1 else parts[0]
+        coarser.append(convolution(x, filters, 3, 1, options, f"level{level}_to{levels[0]}"))
+    total = convolution(finest, filters, 3, 1, options, f"level{levels[0]}")
+    if not coarser:
+        return total
+    # Interpolation is linear: the last step, to the largest maps, is taken once, by the sum.
+    x = tf.keras.layers.Add(name="coarser_added_up")(coarser) if len(coarser) > 1 else coarser[0]
+    enlarged = ResizeLike(name=f"to{levels[0]}_resize")([x, finest])
+    return tf.keras.layers.Add(name="added_up")([total, enlarged])
