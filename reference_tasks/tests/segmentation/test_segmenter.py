@@ -20,6 +20,7 @@ PYRAMID = {
     "decoder": {"type": "fpn", "fpn": {"min_level": 1, "max_level": 4, "num_filters": 4}},
     "head": {"level": 1, "num_convs": 0, "num_filters": 4, "feature_fusion": "panoptic_fpn_fusion"},
 }
+SUBPIXEL = PYRAMID | {"head": PYRAMID["head"] | {"subpixel_factor": 2}}
 DEEPLABV3 = DEEPLAB | {"head": {"level": 2, "num_convs": 0, "feature_fusion": None}}
 BACKBONE_ALONE = DEEPLABV3 | {"decoder": {"type": None}}
 
@@ -35,6 +36,7 @@ def build(parts, *, sides=(32, 32), **changes):
     [
         (DEEPLAB, ["backbone", "decoder", "head"]),
         (PYRAMID, ["backbone", "decoder", "head"]),
+        (SUBPIXEL, ["backbone", "decoder", "head"]),
         (DEEPLABV3, ["backbone", "decoder", "head"]),
         (BACKBONE_ALONE, ["backbone", "head"]),
     ],
@@ -51,7 +53,7 @@ def test_logits_have_the_size_of_the_image_and_the_parts_their_names(parts, name
     assert sorted(variables) == sorted(id(each) for each in model.variables)
 
 
-@pytest.mark.parametrize("parts", [DEEPLAB, PYRAMID])
+@pytest.mark.parametrize("parts", [DEEPLAB, PYRAMID, SUBPIXEL])
 def test_every_weight_receives_a_gradient(parts):
     model = build(parts)
     images = tf.random.stateless_normal([2, 32, 32, 3], [1, 2])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from assay.reference_tasks.vision.resizing import ResizeLike, TwiceAsLarge
+from assay.reference_tasks.vision.resizing import DepthToSpace, ResizeLike, TwiceAsLarge
 
 pytestmark = pytest.mark.flavour
 
@@ -31,6 +31,19 @@ def test_the_gradient_adds_up_what_a_position_was_repeated_to_and_compiles():
     found = gradient(tf.zeros([2, 3, 2, 5]))
 
     np.testing.assert_allclose(found, weights.reshape([2, 3, 2, 2, 2, 5]).sum(axis=(2, 4)), rtol=1e-5, atol=1e-6)
+
+
+def test_channels_of_a_position_are_laid_out_row_by_row():
+    maps = np.arange(2 * 3 * 2 * 12).reshape([2, 3, 2, 12])
+    layer = DepthToSpace.from_config(DepthToSpace(2, dtype="float32").get_config())
+
+    laid_out = layer(tf.constant(maps, tf.float32)).numpy()
+
+    for row in range(2):
+        for column in range(2):
+            first = 3 * (2 * row + column)
+            np.testing.assert_array_equal(laid_out[:, row::2, column::2], maps[..., first : first + 3])
+    assert tuple(layer(tf.keras.Input([None, 5, 12])).shape) == (None, None, 10, 3)
 
 
 @pytest.mark.parametrize("side", [None, 3])

@@ -1,4 +1,4 @@
-"""Feature maps at another size: that of other maps, or twice their own."""
+"""Feature maps at another size: that of other maps, twice their own, or larger for fewer channels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -47,3 +47,39 @@ class TwiceAsLarge(tf.keras.layers.Layer):
         """Return the shape of the result."""
         batch, height, width, channels = input_shape
         return (batch, height and 2 * height, width and 2 * width, channels)
+
+
+@tf.keras.utils.register_keras_serializable(package="assay")
+class DepthToSpace(tf.keras.layers.Layer):
+    """Lays the channels of a position out as a square of positions, the last step of a sub-pixel convolution.
+
+    The input is `[batch, height, width, block_size**2 * channels]`, the result
+    `[batch, block_size * height, block_size * width, channels]`: channels `[0, channels)` of a position come to lie at
+    the top left of its square, the next ones to the right of them.
+
+    Args:
+        block_size: Rows and columns of the square.
+        **options: As for any layer.
+
+    References:
+        Shi et al., "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel Convolutional Neural
+        Network", 2016.
+    """
+
+    def __init__(self, block_size: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.block_size = block_size
+
+    def call(self, inputs: Any) -> Any:
+        """Lay out the channels of a tensor."""
+        return tf.nn.depth_to_space(inputs, self.block_size)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[Any, ...]:
+        """Return the shape of the result."""
+        batch, height, width, channels = input_shape
+        size = self.block_size
+        return (batch, height and size * height, width and size * width, channels // size**2)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what the layer can be made of again."""
+        return {**super().get_config(), "block_size": self.block_size}

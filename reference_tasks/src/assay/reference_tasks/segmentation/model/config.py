@@ -86,6 +86,8 @@ class SegmentationHeadConfig(Config):
             `panoptic_fpn_fusion` adds up all levels of a pyramid, None takes the decoder's map alone.
         low_level: The level of the backbone that `deeplabv3plus` joins.
         low_level_num_filters: Channels that it is reduced to.
+        subpixel_factor: Each position of the maps gives logits of its own for so many by so many parts of it, made by
+            as many times the channels, which costs less than finer maps; 1 for one part, the whole.
         dropout_rate: Share of the maps dropped in training, before the logits.
     """
 
@@ -95,11 +97,13 @@ class SegmentationHeadConfig(Config):
     feature_fusion: Literal["deeplabv3plus", "panoptic_fpn_fusion"] | None = "deeplabv3plus"
     low_level: int = 2
     low_level_num_filters: int = 48
+    subpixel_factor: int = 1
     dropout_rate: float = 0.0
 
     def problems(self) -> Iterable[Problem | str]:
         """Yield a problem for each number out of range."""
-        for name, least in (("num_convs", 0), ("num_filters", 1), ("low_level_num_filters", 1)):
+        leasts = {"num_convs": 0, "num_filters": 1, "low_level_num_filters": 1, "subpixel_factor": 1}
+        for name, least in leasts.items():
             if getattr(self, name) < least:
                 yield Problem(name, f"must be at least {least}; received {getattr(self, name)}.")
         if not 0 <= self.dropout_rate < 1:

@@ -17,7 +17,7 @@ from assay.reference_tasks.segmentation.model.mask_scoring import build_mask_sco
 from assay.reference_tasks.vision.backbones import build_resnet
 from assay.reference_tasks.vision.decoders import build_aspp, build_fpn
 from assay.reference_tasks.vision.layers import LayerOptions, convolution
-from assay.reference_tasks.vision.resizing import ResizeLike
+from assay.reference_tasks.vision.resizing import DepthToSpace, ResizeLike
 
 LOGITS, MASK_SCORES = "logits", "mask_scores"
 PARTS = ("backbone", "decoder", "head", "mask_scoring_head")
@@ -135,14 +135,17 @@ def _with_head(
         x = convolution(x, config.num_filters, 3, 1, options, f"conv{number}")
     if config.dropout_rate:
         x = tf.keras.layers.Dropout(config.dropout_rate, name="dropout")(x)
+    factor = config.subpixel_factor
     logits = tf.keras.layers.Conv2D(
-        num_classes,
+        num_classes * factor**2,
         1,
         kernel_initializer=tf.keras.initializers.RandomNormal(stddev=LOGITS_STDDEV),
         kernel_regularizer=options.regularizer(),
         dtype="float32",
         name="logits",
     )(x)
+    if factor > 1:
+        logits = DepthToSpace(factor, dtype="float32", name="logits_of_parts")(logits)
     return tf.keras.Model(inputs, logits, name="head")(taken)
 
 
