@@ -10,7 +10,11 @@ from workspace_map import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.flavour]
 
-DIGITS = "assay.reference_tasks.classification.testing:digits_subject"
+TASKS = (
+    "classification.testing:digits_subject",
+    "segmentation.testing:scenes_subject",
+    "retinanet.testing:scenes_subject",
+)
 
 
 def tags(folder):
@@ -64,10 +68,11 @@ def test_a_mistake_is_one_clear_sentence(tmp_path, override, named):
     assert "Traceback" not in done.stderr
 
 
-def test_the_reference_task_is_conformant(tmp_path):
+@pytest.mark.parametrize("task", TASKS)
+def test_the_reference_task_is_conformant(tmp_path, task):
     report = tmp_path / "report.json"
 
-    done = run("assay", "check", DIGITS, "--json", str(report), folder=tmp_path)
+    done = run("assay", "check", f"assay.reference_tasks.{task}", "--json", str(report), folder=tmp_path)
 
     assert done.returncode == 0, done.stdout + done.stderr
     results = json.loads(report.read_text())["results"]
