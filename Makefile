@@ -49,7 +49,7 @@ format: $(READY)  ## Let ruff fix what it can.
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 train: $(READY)  ## Train a reference task (TASK=classification, segmentation or retinanet) into runs/.
-	@$(BIN)/python tools/train.py --task $(TASK) --model_dir $(MODEL_DIR)
+	@$(BIN)/python -m tools.train --task $(TASK) --model_dir $(MODEL_DIR)
 
 bench: $(READY)  ## Measure speed and memory, as ratios side by side in one run.
 	@$(BIN)/python -m tools.bench

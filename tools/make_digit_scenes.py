@@ -40,6 +40,7 @@ OUTPUT = ROOT / "reference_tasks/src/assay/reference_tasks/vision/data/digit_sce
 SCENES = {"train": 1200, "validation": 200}
 SCENES_PER_SHARD = 100  # 0.6 MB
 CONTACT_SHEET_SCENES = 36
+SCENES_TOLD = 1000
 
 
 def composers() -> dict[str, Composer]:
@@ -53,7 +54,7 @@ def composers() -> dict[str, Composer]:
 
 
 def make_split(
-    composer: Composer, split: str, count: int, folder: Path, *, images: bool = False
+    composer: Composer, split: str, count: int, folder: Path, *, images: bool = False, progress: bool = False
 ) -> tuple[list[Path], list[Scene]]:
     """Write the shards and the COCO file of a split.
 
@@ -63,6 +64,7 @@ def make_split(
         count: Number of scenes.
         folder: Where to.
         images: Whether to write `images/<split>` (JPEG files) and `label_maps/<split>` (PNG files) too.
+        progress: Whether to say now and then how far it is.
 
     Returns:
         The paths of the shards and of the COCO file, and the first scenes.
@@ -79,6 +81,8 @@ def make_split(
         kept += [scene] if number < CONTACT_SHEET_SCENES else []
         if images:
             write_images(scene, split, number, folder)
+        if progress and (number + 1) % SCENES_TOLD == 0:
+            print(f"  {number + 1:,} of {count:,} scenes of {split}", flush=True)
     coco["categories"] = CATEGORIES
     paths = make_digits.write_shards(folder, split, records, max(1, -(-count // SCENES_PER_SHARD)))
     annotations = folder / f"instances_{split}.json"
@@ -96,7 +100,12 @@ def write_images(scene: Scene, split: str, number: int, folder: Path) -> None:
 
 
 def make(
-    folder: Path, scenes: dict[str, int] | None = None, *, images: bool = False, sheet: Path | None = None
+    folder: Path,
+    scenes: dict[str, int] | None = None,
+    *,
+    images: bool = False,
+    sheet: Path | None = None,
+    progress: bool = False,
 ) -> list[Path]:
     """Write all files to a folder, and return their paths.
 
@@ -105,13 +114,16 @@ def make(
         scenes: Number of scenes of each split; `SCENES` when None.
         images: Whether to write images and label maps as files, too.
         sheet: Where to write a PNG file that shows the first scenes of each split, if anywhere.
+        progress: Whether to say now and then how far it is.
     """
     folder.mkdir(parents=True, exist_ok=True)
     counts = scenes or SCENES
     written: list[Path] = []
     shown: list[Scene] = []
     for split, composer in composers().items():
-        paths, first = make_split(composer, split, counts[split], folder, images=images)
+        if not counts[split]:
+            continue
+        paths, first = make_split(composer, split, counts[split], folder, images=images, progress=progress)
         written += paths
         shown += first[: CONTACT_SHEET_SCENES // len(SPLITS)]
     digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in written}
@@ -131,7 +143,7 @@ def main() -> None:
     parser.add_argument("--contact_sheet", type=Path, metavar="PNG", help="show the first scenes in this file")
     args = parser.parse_args()
     counts = {split: getattr(args, f"{split}_scenes") for split in SPLITS}
-    for path in make(args.output, counts, images=args.images, sheet=args.contact_sheet):
+    for path in make(args.output, counts, images=args.images, sheet=args.contact_sheet, progress=True):
         print(f"{path} ({path.stat().st_size} bytes)")
 
 

@@ -1,13 +1,16 @@
-"""Train a reference task and show what came out: `python tools/train.py --task classification --model_dir runs/mine`.
+"""Train a reference task and show what came out: `python -m tools.train --task classification --model_dir runs/mine`.
 
-It ends with a table, and with a page of predictions, `predictions.html` in the model directory. Further options go to
-`assay-train`, for example `--params_override=trainer.train_steps=100`.
+It ends with a table, and with a page of predictions, `predictions.html` in the model directory. Segmentation and
+detection learn from more digit scenes than the package holds, composed once and kept in `build/`; they are validated on
+those of the package. Further options go to `assay-train`, for example `--params_override=trainer.train_steps=100`.
 """
 
 import argparse
 import dataclasses
 import difflib
 import importlib
+import os
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -19,8 +22,11 @@ if TYPE_CHECKING:
 
 STARTED = time.monotonic()
 
+ROOT = Path(__file__).resolve().parent.parent
+SCENES = ROOT / "build" / "digit_scenes"
 PAGE = "predictions.html"
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+MORE_SCENES = 8000
 EXIT_USAGE = 2
 
 
@@ -36,6 +42,7 @@ class Shown:
         prefixes: Beginnings of names whose metrics are told too, each with what stands in the beginning's place.
         class_names: What the classes are called, by class id; empty for their numbers.
         share: Whether the metrics are shown in percent, as shares are; COCO's are not.
+        scenes: Number of digit scenes to compose and train on; 0 to train on the data of the experiment.
     """
 
     experiment: str
@@ -45,6 +52,7 @@ class Shown:
     prefixes: Mapping[str, str] = dataclasses.field(default_factory=dict)
     class_names: Sequence[str] = ()
     share: bool = True
+    scenes: int = 0
 
 
 TASKS = {
@@ -61,6 +69,7 @@ TASKS = {
         metrics={"mean_iou": "validation mean IoU"},
         prefixes={"iou/": "IoU of "},
         class_names=("background", *DIGITS),
+        scenes=MORE_SCENES,
     ),
     "retinanet": Shown(
         experiment="digits_detection",
@@ -76,6 +85,7 @@ TASKS = {
         },
         class_names=("background", *DIGITS),
         share=False,
+        scenes=MORE_SCENES,
     ),
 }
 """The reference tasks by name."""
@@ -147,6 +157,22 @@ def make_page(shown: Shown, model_dir: Path, rows: "list[Row]") -> "RunPage":
     )
 
 
+def composed_scenes(count: int) -> Path:
+    """Return the folder of so many digit scenes to train on; they are composed if they are not there."""
+    from tools.make_digit_scenes import make
+
+    folder = SCENES / f"train-{count}"
+    if not folder.exists():
+        print(f"composing {count:,} digit scenes in {folder}, once", flush=True)
+        unfinished = folder.with_name(f"{folder.name}-{os.getpid()}-unfinished")
+        try:
+            make(unfinished, {"train": count, "validation": 0}, progress=True)
+            unfinished.replace(folder)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+    return folder
+
+
 def table(rows: "list[Row]") -> str:
     """Return rows of a heading and a value as aligned lines."""
     width = max(len(row.heading) for row in rows)
@@ -158,6 +184,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", default="classification", help=f"one of: {', '.join(TASKS)}")
     parser.add_argument("--model_dir", type=Path, default=None, help="directory of the run; runs/TASK by default")
+    parser.add_argument(
+        "--scenes", type=int, default=None, help=f"digit scenes to train on ({MORE_SCENES}); 0: those of the package"
+    )
     options, rest = parser.parse_known_args(arguments)
     if options.task not in TASKS:
         near = difflib.get_close_matches(options.task, TASKS, n=1)
@@ -170,8 +199,18 @@ def main(arguments: list[str] | None = None) -> int:
         return EXIT_USAGE
     shown, model_dir = TASKS[options.task], options.model_dir or Path("runs") / options.task
 
+    scenes = shown.scenes if options.scenes is None else options.scenes
+    if scenes < 0 or (scenes and not shown.scenes):
+        print(
+            f"--scenes must be at least 0, and {options.task!r} must learn from digit scenes; received {scenes}.",
+            file=sys.stderr,
+        )
+        return EXIT_USAGE
+
     from assay.core.cli import main as assay_train
 
+    if scenes:
+        rest = [f"--params_override=task.train_data.input_path={composed_scenes(scenes)}/train-*", *rest]
     print(f"== {options.task}: experiment {shown.experiment}, into {model_dir}", flush=True)
     code = assay_train([f"--experiment={shown.experiment}", "--mode=train_and_eval", f"--model_dir={model_dir}", *rest])
     if code:

@@ -19,9 +19,9 @@ def rates(model):
 @pytest.mark.parametrize(
     ("stem", "output_stride", "sides"),
     [
-        ("imagenet", None, {"2": 17, "3": 9, "4": 5, "5": 3}),
-        ("imagenet", 16, {"2": 17, "3": 9, "4": 5}),
-        ("deep", 8, {"2": 17, "3": 9}),
+        ("imagenet", None, {"1": 33, "2": 17, "3": 9, "4": 5, "5": 3}),
+        ("imagenet", 16, {"1": 33, "2": 17, "3": 9, "4": 5}),
+        ("deep", 8, {"1": 33, "2": 17, "3": 9}),
         ("strided", None, {"1": 33, "2": 17, "3": 9, "4": 5}),
         ("strided", 2, {"1": 33}),
         ("small", 4, {"0": 65, "1": 33, "2": 17}),
@@ -46,7 +46,7 @@ def test_sides_may_be_unknown():
     model = build_resnet(10, (None, None, 3), filters=2, stem="deep", output_stride=16)
 
     assert {level: feature.shape[1:3] for level, feature in model(tf.zeros([1, 48, 80, 3])).items()} == {
-        "2": (12, 20), "3": (6, 10), "4": (3, 5),
+        "1": (24, 40), "2": (12, 20), "3": (6, 10), "4": (3, 5),
     }  # fmt: skip
 
 

@@ -119,7 +119,7 @@ def _with_head(
 ) -> Any:
     """Put the head, a model of its own, on the maps; returns its logits, at their own size."""
     level, low_level = str(config.level), str(config.low_level)
-    if config.feature_fusion == "panoptic_fpn_fusion":
+    if config.adds_up_pyramid:
         taken = {key: decoded[key] for key in decoded if int(key) >= config.level}
         inputs = {key: _input(decoded, key, "head.level", key) for key in {level: None, **taken}}
         x = add_up_pyramid(inputs, filters=config.num_filters, options=options)
@@ -127,10 +127,10 @@ def _with_head(
         taken = {"high": decoded.get(level)}
         inputs = {"high": _input(decoded, level, "head.level", "high")}
         x = inputs["high"]
-        if config.feature_fusion == "deeplabv3plus":
-            inputs["low"] = _input(features, low_level, "head.low_level", "low")
-            taken["low"] = features[low_level]
-            x = join_low_level(x, inputs["low"], low_filters=config.low_level_num_filters, options=options)
+    if config.joins_low_level:
+        taken["low"] = features.get(low_level)
+        inputs["low"] = _input(features, low_level, "head.low_level", "low")
+        x = join_low_level(x, inputs["low"], low_filters=config.low_level_num_filters, options=options)
     for number in range(config.num_convs):
         x = convolution(x, config.num_filters, 3, 1, options, f"conv{number}")
     if config.dropout_rate:

@@ -25,6 +25,7 @@ MODELS = tuple(BLOCKS_OF_MODELS)
 FIRST_BOTTLENECK_MODEL = 50
 BOTTLENECK_EXPANSION = 4
 
+STEMS_THAT_POOL = ("imagenet", "deep")
 LARGEST_SMALL_SIDE = 64
 """With `stem="auto"`, images whose shorter side is larger get the stem of ImageNet, which divides the sides by 4."""
 
@@ -63,7 +64,7 @@ def build_resnet(
         A Keras model from images `[batch, height, width, channels]` to a dict of the four stages' outputs, each
         `[batch, height / 2**level, width / 2**level, channels of the stage]` (sides rounded up), keyed by level as a
         string: `"2"` to `"5"` with the stem of ImageNet, `"0"` to `"3"` with the small one. Of several stages of one
-        level, which dilation makes, the last one is there.
+        level, which dilation makes, the last one is there. With a stem that pools, `"1"` is what it pools.
 
     Raises:
         ValueError: There is no such network or stem, or the multigrid does not fit the last stage.
@@ -85,9 +86,13 @@ def build_resnet(
         )
     options = options or LayerOptions()
     inputs = tf.keras.Input(tuple(input_size), name="images")
+    stem = _chosen_stem(stem, input_size)
     x, level = _stem(inputs, stem, filters, options)
+    outputs = {}
+    if stem in STEMS_THAT_POOL:
+        outputs[str(level)], x, level = x, _pooled(x), level + 1
     add_block = _bottleneck_block if model_id >= FIRST_BOTTLENECK_MODEL else _basic_block
-    outputs, dilation = {}, 1
+    dilation = 1
     for stage, blocks in enumerate(blocks_of_stages):
         stride = 1 if stage == 0 else 2
         if stride == 2 and output_stride is not None and 2 ** (level + 1) > output_stride:
@@ -103,20 +108,24 @@ def build_resnet(
     return tf.keras.Model(inputs, outputs, name=name)
 
 
+def _chosen_stem(stem: str, input_size: Sequence[int | None]) -> str:
+    if stem != "auto":
+        return stem
+    return "small" if min(side or 0 for side in input_size[:2]) <= LARGEST_SMALL_SIDE else "imagenet"
+
+
 def _stem(images: Any, stem: str, filters: int, options: LayerOptions) -> tuple[Any, int]:
-    """Add the layers before the stages; returns their output and its level, the logarithm of how much smaller it is."""
-    if stem == "auto":
-        stem = "small" if min(images.shape[1:3]) <= LARGEST_SMALL_SIDE else "imagenet"
+    """Add the convolutions before the stages; returns their output and its level, the logarithm of its stride."""
     if stem == "small":
         return convolution(images, filters, 3, 1, options, "stem"), 0
     if stem == "strided":
         return convolution(images, filters, 3, 2, options, "stem"), 1
     if stem == "imagenet":
-        return _pooled(convolution(images, filters, 7, 2, options, "stem")), 2
+        return convolution(images, filters, 7, 2, options, "stem"), 1
     if stem == "deep":
         x = convolution(images, filters, 3, 2, options, "stem_a")
         x = convolution(x, filters, 3, 1, options, "stem_b")
-        return _pooled(convolution(x, 2 * filters, 3, 1, options, "stem_c")), 2
+        return convolution(x, 2 * filters, 3, 1, options, "stem_c"), 1
     raise ValueError(f"`stem` must be 'auto', 'imagenet', 'deep', 'strided' or 'small'. Received: {stem!r}.")
 
 
