@@ -69,7 +69,7 @@ def test_stages_shrink_by_level(side, levels):
 
 
 def test_stem_can_be_chosen():
-    assert list(build_resnet(10, (8, 8, 1), filters=2, stem="imagenet").output) == ["2", "3", "4", "5"]
+    assert list(build_resnet(10, (8, 8, 1), filters=2, stem="imagenet").output) == ["1", "2", "3", "4", "5"]
     assert list(build_resnet(10, (96, 96, 1), filters=2, stem="small").output) == ["0", "1", "2", "3"]
 
 
