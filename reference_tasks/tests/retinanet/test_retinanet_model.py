@@ -95,7 +95,7 @@ def test_every_variable_receives_a_gradient_of_the_loss_with_attributes(model):
 def test_levels_that_nothing_reads_are_not_part_of_the_model():
     model = build(max_level=3)
 
-    assert list(model.backbone.output) == ["2", "3"]
+    assert list(model.backbone.output) == ["1", "2", "3"]
     assert not [variable.name for variable in model.variables if "stage2" in variable.name]
 
 
