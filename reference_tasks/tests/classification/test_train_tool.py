@@ -23,6 +23,34 @@ def test_unknown_task_is_refused_with_those_there_are(tool, capsys):
     )
 
 
+@pytest.mark.parametrize(
+    ("task", "scenes"), [("segmentation", "-1"), ("classification", "10")], ids=["negative", "not learnt from scenes"]
+)
+def test_scenes_that_make_no_sense_are_refused(tool, task, scenes, capsys):
+    assert tool.main(["--task", task, "--scenes", scenes]) == 2
+
+    error = capsys.readouterr().err
+    assert repr(task) in error
+    assert f"received {scenes}" in error
+
+
+def test_scenes_are_composed_once(tool, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tool, "SCENES", tmp_path / "scenes")
+
+    folder = tool.composed_scenes(3)
+    first = capsys.readouterr().out
+    assert tool.composed_scenes(3) == folder
+
+    assert first.startswith("composing 3 digit scenes in ")
+    assert capsys.readouterr().out == ""
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "PROVENANCE.md",
+        "instances_train.json",
+        "train-00000-of-00001.tfrecord",
+    ]
+
+
 def test_experiments_of_all_tasks_exist(tool):
     assert {shown.experiment for shown in tool.TASKS.values()} <= set(registered_experiments())
 
