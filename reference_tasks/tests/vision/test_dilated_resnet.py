@@ -57,3 +57,8 @@ def test_multigrid_must_fit_the_last_stage():
         ResNetConfig(model_id=101, multigrid=[1, 2]).validate()
     with pytest.raises(ValueError, match="output_stride: must be a power of 2"):
         ResNetConfig(output_stride=12).validate()
+
+
+def test_stem_must_be_chosen_where_a_side_is_open():
+    with pytest.raises(ValueError, match=r"`stem` must be chosen .* Received: \(None, 64, 3\)"):
+        build_resnet(10, (None, 64, 3), filters=2)

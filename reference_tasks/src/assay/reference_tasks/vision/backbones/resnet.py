@@ -26,6 +26,7 @@ FIRST_BOTTLENECK_MODEL = 50
 BOTTLENECK_EXPANSION = 4
 
 STEMS_THAT_POOL = ("imagenet", "deep")
+
 LARGEST_SMALL_SIDE = 64
 """With `stem="auto"`, images whose shorter side is larger get the stem of ImageNet, which divides the sides by 4."""
 
@@ -67,7 +68,8 @@ def build_resnet(
         level, which dilation makes, the last one is there. With a stem that pools, `"1"` is what it pools.
 
     Raises:
-        ValueError: There is no such network or stem, or the multigrid does not fit the last stage.
+        ValueError: There is no such network or stem, the multigrid does not fit the last stage, or the stem is `auto`
+            and a side of the images is open.
 
     References:
         He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", 2016.
@@ -111,7 +113,12 @@ def build_resnet(
 def _chosen_stem(stem: str, input_size: Sequence[int | None]) -> str:
     if stem != "auto":
         return stem
-    return "small" if min(side or 0 for side in input_size[:2]) <= LARGEST_SMALL_SIDE else "imagenet"
+    sides = [side for side in input_size[:2] if side is not None]
+    if len(sides) < len(input_size[:2]):
+        raise ValueError(
+            f"`stem` must be chosen where a side of `input_size` is open: 'auto' goes by them. Received: {input_size}."
+        )
+    return "small" if min(sides) <= LARGEST_SMALL_SIDE else "imagenet"
 
 
 def _stem(images: Any, stem: str, filters: int, options: LayerOptions) -> tuple[Any, int]:
