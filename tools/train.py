@@ -2,10 +2,13 @@
 
 It ends with a table, and with a page of predictions, `predictions.html` in the model directory. Segmentation and
 detection learn from more digit scenes than the package holds, composed once and kept in `build/`; they are validated on
-those of the package. Further options go to `assay-train`, for example `--params_override=trainer.train_steps=100`.
+those of the package. The backbone of segmentation learns to tell digits apart first, on crops of the scenes to train
+on; that is part of the time that is told. Further options go to `assay-train`, for example
+`--params_override=trainer.train_steps=100`.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import difflib
 import importlib
@@ -13,7 +16,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,9 +27,11 @@ STARTED = time.monotonic()
 
 ROOT = Path(__file__).resolve().parent.parent
 SCENES = ROOT / "build" / "digit_scenes"
-PAGE = "predictions.html"
+PACKAGED_SCENES = ROOT / "reference_tasks/src/assay/reference_tasks/vision/data/digit_scenes"
+PAGE, BACKBONE = "predictions.html", "backbone"
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 MORE_SCENES = 8000
+CROPS_PER_SHARD = 4000  # 10 MB
 EXIT_USAGE = 2
 
 
@@ -43,6 +48,7 @@ class Shown:
         class_names: What the classes are called, by class id; empty for their numbers.
         share: Whether the metrics are shown in percent, as shares are; COCO's are not.
         scenes: Number of digit scenes to compose and train on; 0 to train on the data of the experiment.
+        pretraining: The experiment that the backbone learns from first, on crops of the scenes; none if empty.
     """
 
     experiment: str
@@ -53,6 +59,7 @@ class Shown:
     class_names: Sequence[str] = ()
     share: bool = True
     scenes: int = 0
+    pretraining: str = ""
 
 
 TASKS = {
@@ -70,6 +77,7 @@ TASKS = {
         prefixes={"iou/": "IoU of "},
         class_names=("background", *DIGITS),
         scenes=MORE_SCENES,
+        pretraining="digit_crops_classification",
     ),
     "retinanet": Shown(
         experiment="digits_detection",
@@ -161,22 +169,64 @@ def composed_scenes(count: int) -> Path:
     """Return the folder of so many digit scenes to train on; they are composed if they are not there."""
     from tools.make_digit_scenes import make
 
+    if not count:
+        return PACKAGED_SCENES
     folder = SCENES / f"train-{count}"
     if not folder.exists():
         print(f"composing {count:,} digit scenes in {folder}, once", flush=True)
-        unfinished = folder.with_name(f"{folder.name}-{os.getpid()}-unfinished")
-        try:
-            make(unfinished, {"train": count, "validation": 0}, progress=True)
-            unfinished.replace(folder)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+        with _unfinished(folder) as made:
+            make(made, {"train": count, "validation": 0}, progress=True)
     return folder
+
+
+def cut_crops(count: int) -> Path:
+    """Return the folder of the crops of so many scenes, and of those to validate; they are cut if they are not there.
+
+    Args:
+        count: Number of digit scenes to train on, 0 for those of the package.
+    """
+    from tools.digit_scenes.crops import crop_records
+    from tools.make_digits import write_shards
+
+    scenes = composed_scenes(count)
+    folder = SCENES / f"crops-{count}"
+    if not folder.exists():
+        print(f"cutting the digits out of the scenes, in {folder}, once", flush=True)
+        with _unfinished(folder) as made:
+            for split, source in (("train", scenes), ("validation", PACKAGED_SCENES)):
+                records = list(crop_records(sorted(source.glob(f"{split}-*"))))
+                write_shards(made, split, records, max(1, len(records) // CROPS_PER_SHARD))
+    return folder
+
+
+@contextlib.contextmanager
+def _unfinished(folder: Path) -> Iterator[Path]:
+    """Give a folder to write to; it takes the name of `folder` when all is written, and goes when something breaks."""
+    made = folder.with_name(f"{folder.name}-{os.getpid()}-unfinished")
+    made.mkdir(parents=True)
+    try:
+        yield made
+        made.replace(folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def table(rows: "list[Row]") -> str:
     """Return rows of a heading and a value as aligned lines."""
     width = max(len(row.heading) for row in rows)
     return "\n".join(f"  {row.heading:<{width}}  {row.value:>9}" for row in rows)
+
+
+def run(experiment: str, model_dir: Path, arguments: Sequence[str]) -> int:
+    """Train and evaluate an experiment, and return the exit code."""
+    from assay.core.cli import main as assay_train
+
+    print(f"== experiment {experiment}, into {model_dir}", flush=True)
+    return assay_train([f"--experiment={experiment}", "--mode=train_and_eval", f"--model_dir={model_dir}", *arguments])
+
+
+def _overrides(values: Mapping[str, object]) -> str:
+    return "--params_override=" + ",".join(f"{name}={value}" for name, value in values.items())
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -187,6 +237,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--scenes", type=int, default=None, help=f"digit scenes to train on ({MORE_SCENES}); 0: those of the package"
     )
+    parser.add_argument("--no_pretraining", action="store_true", help="let the backbone learn from the task alone")
     options, rest = parser.parse_known_args(arguments)
     if options.task not in TASKS:
         near = difflib.get_close_matches(options.task, TASKS, n=1)
@@ -207,12 +258,26 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return EXIT_USAGE
 
-    from assay.core.cli import main as assay_train
-
     if scenes:
-        rest = [f"--params_override=task.train_data.input_path={composed_scenes(scenes)}/train-*", *rest]
-    print(f"== {options.task}: experiment {shown.experiment}, into {model_dir}", flush=True)
-    code = assay_train([f"--experiment={shown.experiment}", "--mode=train_and_eval", f"--model_dir={model_dir}", *rest])
+        rest = [_overrides({"task.train_data.input_path": f"{composed_scenes(scenes)}/train-*"}), *rest]
+    if shown.pretraining and not options.no_pretraining:
+        crops, backbone = cut_crops(scenes), model_dir / BACKBONE
+        code = run(
+            shown.pretraining,
+            backbone,
+            [
+                _overrides(
+                    {
+                        "task.train_data.input_path": f"{crops}/train-*",
+                        "task.validation_data.input_path": f"{crops}/validation-*",
+                    }
+                )
+            ],
+        )
+        if code:
+            return code
+        rest = [_overrides({"task.init_checkpoint": backbone, "task.init_checkpoint_modules": "backbone"}), *rest]
+    code = run(shown.experiment, model_dir, rest)
     if code:
         return code
     from assay.reference_tasks.run_page import Row, read_curves, write_page

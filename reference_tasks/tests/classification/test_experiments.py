@@ -19,12 +19,14 @@ from assay.reference_tasks.classification.experiments import (
 )
 from assay.reference_tasks.classification.inputs import make_reader
 
+NAMES = ("digits_classification", "digit_crops_classification", "resnet_imagenet")
+
 
 def test_experiments_are_registered():
-    assert {"digits_classification", "resnet_imagenet"} <= set(registered_experiments())
+    assert set(NAMES) <= set(registered_experiments())
 
 
-@pytest.mark.parametrize("name", ["digits_classification", "resnet_imagenet"])
+@pytest.mark.parametrize("name", NAMES)
 def test_experiments_are_valid(name):
     get_exp_config(name).validate("train_and_eval")
 

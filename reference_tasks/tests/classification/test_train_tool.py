@@ -51,8 +51,43 @@ def test_scenes_are_composed_once(tool, tmp_path, monkeypatch, capsys):
     ]
 
 
+def test_crops_are_cut_once(tool, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tool, "SCENES", tmp_path / "scenes")
+
+    folder = tool.cut_crops(3)
+    assert "cutting the digits out" in capsys.readouterr().out
+    assert tool.cut_crops(3) == folder
+    assert capsys.readouterr().out == ""
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "train-00000-of-00001.tfrecord",
+        "validation-00000-of-00001.tfrecord",
+    ]
+
+
+def test_backbone_learns_from_crops_first(tool, tmp_path, monkeypatch):
+    runs = []
+    monkeypatch.setattr(tool, "SCENES", tmp_path / "scenes")
+    monkeypatch.setattr(tool, "run", lambda *arguments: runs.append(arguments) or len(runs) - 1)
+
+    assert tool.main(["--task=segmentation", f"--model_dir={tmp_path / 'run'}", "--scenes=3", "--x=1"]) == 1
+    (first, backbone, crops), (second, model_dir, rest) = runs
+    assert (first, second) == ("digit_crops_classification", "digits_segmentation")
+    assert (backbone, model_dir) == (tmp_path / "run" / "backbone", tmp_path / "run")
+    assert f"task.train_data.input_path={tmp_path}/scenes/crops-3/train-*" in crops[0]
+    assert rest == [
+        f"--params_override=task.init_checkpoint={backbone},task.init_checkpoint_modules=backbone",
+        f"--params_override=task.train_data.input_path={tmp_path}/scenes/train-3/train-*",
+        "--x=1",
+    ]
+    runs.append(None)  # so that the next run fails
+    assert tool.main(["--task=segmentation", f"--model_dir={tmp_path}", "--scenes=0", "--no_pretraining"]) == 3
+    assert runs[-1] == ("digits_segmentation", tmp_path, [])
+
+
 def test_experiments_of_all_tasks_exist(tool):
-    assert {shown.experiment for shown in tool.TASKS.values()} <= set(registered_experiments())
+    wanted = {name for shown in tool.TASKS.values() for name in (shown.experiment, shown.pretraining) if name}
+
+    assert wanted <= set(registered_experiments())
 
 
 def test_table_has_the_metrics_that_there_are(tool):

@@ -1,8 +1,9 @@
 """The registered experiments: valid, with the published numbers."""
 
+import numpy as np
 import pytest
 import tensorflow as tf
-from assay.core import get_exp_config
+from assay.core import get_exp_config, get_task
 from assay.core.config import registered_experiments
 from assay.reference_tasks.segmentation.model import build_segmenter
 
@@ -16,6 +17,22 @@ def test_experiments_are_registered():
 @pytest.mark.parametrize("name", NAMES)
 def test_experiments_are_valid(name):
     get_exp_config(name).validate("train_and_eval")
+
+
+@pytest.mark.flavour
+def test_backbone_of_the_crops_of_digits_is_that_of_the_scenes(tmp_path):
+    crops = get_task(get_exp_config("digit_crops_classification").task).build_model()
+    path = tf.train.Checkpoint(model=crops, **crops.checkpoint_items).save(str(tmp_path / "ckpt"))
+    params = get_exp_config("digits_segmentation").task
+    task = get_task(params.replace(init_checkpoint=path, init_checkpoint_modules="backbone"))
+    model = task.build_model()
+    task.initialize(model)
+
+    assert params.model.norm_activation == get_exp_config("digit_crops_classification").task.model.norm_activation
+    assert params.train_data.image_mean == get_exp_config("digit_crops_classification").task.train_data.image_mean
+    mine, theirs = (each.checkpoint_items["backbone"].variables for each in (model, crops))
+    for loaded, original in zip(mine, theirs, strict=True):
+        np.testing.assert_array_equal(loaded.numpy(), original.numpy())
 
 
 @pytest.mark.parametrize(

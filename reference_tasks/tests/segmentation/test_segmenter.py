@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from assay.core import ConfigError
 from assay.reference_tasks.segmentation.model import build_segmenter
 from assay.reference_tasks.segmentation.model.config import SegmentationModelConfig
 from assay.reference_tasks.vision.decoders import build_aspp
@@ -23,6 +24,7 @@ PYRAMID = {
 SUBPIXEL = PYRAMID | {"head": PYRAMID["head"] | {"subpixel_factor": 2}}
 DEEPLABV3 = DEEPLAB | {"head": {"level": 2, "num_convs": 0, "feature_fusion": None}}
 BACKBONE_ALONE = DEEPLABV3 | {"decoder": {"type": None}}
+SKIPS = PYRAMID | {"decoder": {"type": None}, "head": DEEPLAB["head"] | {"skip_levels": [4, 2, 3]}}
 
 
 def build(parts, *, sides=(32, 32), **changes):
@@ -39,6 +41,7 @@ def build(parts, *, sides=(32, 32), **changes):
         (SUBPIXEL, ["backbone", "decoder", "head"]),
         (DEEPLABV3, ["backbone", "decoder", "head"]),
         (BACKBONE_ALONE, ["backbone", "head"]),
+        (SKIPS, ["backbone", "head"]),
     ],
 )
 def test_logits_have_the_size_of_the_image_and_the_parts_their_names(parts, names):
@@ -53,7 +56,7 @@ def test_logits_have_the_size_of_the_image_and_the_parts_their_names(parts, name
     assert sorted(variables) == sorted(id(each) for each in model.variables)
 
 
-@pytest.mark.parametrize("parts", [DEEPLAB, PYRAMID, SUBPIXEL])
+@pytest.mark.parametrize("parts", [DEEPLAB, PYRAMID, SUBPIXEL, SKIPS])
 def test_every_weight_receives_a_gradient(parts):
     model = build(parts)
     images = tf.random.stateless_normal([2, 32, 32, 3], [1, 2])
@@ -61,6 +64,35 @@ def test_every_weight_receives_a_gradient(parts):
         total = tf.reduce_sum(model(images, training=True)["logits"] ** 2)
 
     assert all(gradient is not None for gradient in tape.gradient(total, model.trainable_variables))
+
+
+def test_levels_that_skip_the_decoder_add_their_scores():
+    tf.keras.utils.set_random_seed(0)
+    model = build(SKIPS)
+    head = model.get_layer("head")
+    rest = head.get_layer("logits")
+    rest.set_weights([np.zeros_like(each) for each in rest.get_weights()])
+    maps = {
+        name: tf.random.stateless_normal([2, *tensor.shape[1:]], [3, number])
+        for number, (name, tensor) in enumerate(head.input.items())
+    }
+    expected = 0.0
+    for level in (2, 3, 4):
+        kernel, bias = head.get_layer(f"scores{level}").get_weights()
+        scores = np.einsum("bhwc,cd->bhwd", maps[f"skip{level}"], kernel[0, 0]) + bias
+        for _ in range(level - 1):
+            scores = tf.image.resize(scores, 2 * np.array(scores.shape[1:3])).numpy()
+        expected = expected + scores
+
+    assert sorted(maps) == ["high", "low", "skip2", "skip3", "skip4"]
+    np.testing.assert_allclose(head(maps, training=False), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_level_that_the_backbone_lacks_cannot_skip_the_decoder():
+    with pytest.raises(ConfigError, match=r"task\.model\.head\.skip_levels.*there is no level 7"):
+        build(SKIPS | {"head": SKIPS["head"] | {"skip_levels": [3, 7]}})
+    with pytest.raises(ConfigError, match=r"skip_levels.*must name a level once; received \[3, 3\]"):
+        build(SKIPS | {"head": SKIPS["head"] | {"skip_levels": [3, 3]}})
 
 
 def test_sizes_may_vary_where_the_configuration_leaves_them_open():

@@ -11,6 +11,7 @@ from pycocotools import mask as coco_mask
 from sklearn import datasets
 
 from tools import make_digit_scenes, make_digits
+from tools.digit_scenes.crops import CROP_SIDE, crop_records
 from tools.digit_scenes.records import FIRST_IDS, make_record
 from tools.digit_scenes.scene import LEAST_VISIBLE, PHOTO_COLUMNS, Composer
 
@@ -182,3 +183,36 @@ def test_provenance_of_the_scenes_lists_licences_and_files_as_they_are():
         if entry.name != "PROVENANCE.md":
             assert f"| {entry.name} | `{hashlib.sha256(entry.read_bytes()).hexdigest()}` |" in text
             assert len(entry.read_bytes()) < 1_000_000
+
+
+def test_crops_have_each_digit_in_their_middle(validation):
+    crops = [features(record) for record in crop_records(shards("validation"))]
+    by_id = {crop["image/source_id"].bytes_list.value[0].decode(): crop for crop in crops}
+    middle, expected = CROP_SIDE // 2, 0
+    for scene in validation:
+        pixels = tf.io.decode_jpeg(scene["image/encoded"].bytes_list.value[0]).numpy().astype(int)
+        crowds = scene["image/object/is_crowd"].int64_list.value
+        boxes = np.stack([floats(scene[f"image/object/bbox/{side}"]) for side in ("ymin", "xmin", "ymax", "xmax")], 1)
+        for number, (is_crowd, box) in enumerate(zip(crowds, np.rint(boxes * 128).astype(int), strict=True)):
+            source_id = f"{scene['image/source_id'].bytes_list.value[0].decode()}-{number}"
+            assert (source_id in by_id) != bool(is_crowd)
+            if is_crowd:
+                continue
+            expected += 1
+            crop = by_id[source_id]
+            assert (
+                crop["image/class/label"].int64_list.value[0] + 1
+                == (scene["image/object/class/label"].int64_list.value[number])
+            )
+            cut = tf.io.decode_jpeg(crop["image/encoded"].bytes_list.value[0]).numpy().astype(int)
+            height, width = box[2] - box[0], box[3] - box[1]
+            top, left = middle - height // 2, middle - width // 2
+            assert cut.shape == (CROP_SIDE, CROP_SIDE, 3)
+            # Off by a pixel where a side is odd, and JPEG twice: 9 at most; cut elsewhere, 25 and more.
+            errors = [
+                np.abs(cut[y : y + height, x : x + width] - pixels[box[0] : box[2], box[1] : box[3]]).mean()
+                for y in (top - 1, top)
+                for x in (left - 1, left)
+            ]
+            assert min(errors) < 15
+    assert len(crops) == expected > 400

@@ -90,6 +90,9 @@ class SegmentationHeadConfig(Config):
         subpixel_factor: Each position of the maps gives logits of its own for so many by so many parts of it, made by
             as many times the channels, which costs less than finer maps; 1 for one part, the whole.
         dropout_rate: Share of the maps dropped in training, before the logits.
+        skip_levels: Levels of the backbone that add scores of their own to the logits, one 1x1 convolution away from
+            what they are to learn. Where a class shows only in the whole of an object, coarse levels learn it much
+            sooner so than through the decoder. Empty for none.
     """
 
     level: int = 4
@@ -100,6 +103,7 @@ class SegmentationHeadConfig(Config):
     low_level_num_filters: int = 48
     subpixel_factor: int = 1
     dropout_rate: float = 0.0
+    skip_levels: list[int] = dataclasses.field(default_factory=list)
 
     @property
     def adds_up_pyramid(self) -> bool:
@@ -119,6 +123,8 @@ class SegmentationHeadConfig(Config):
                 yield Problem(name, f"must be at least {least}; received {getattr(self, name)}.")
         if not 0 <= self.dropout_rate < 1:
             yield Problem("dropout_rate", f"must be at least 0 and below 1; received {self.dropout_rate}.")
+        if len(set(self.skip_levels)) < len(self.skip_levels):
+            yield Problem("skip_levels", f"must name a level once; received {self.skip_levels}.")
 
 
 @dataclasses.dataclass

@@ -1,4 +1,4 @@
-"""Maps of several levels made one: the low-level features of DeepLabV3+, and a pyramid added up."""
+"""Maps of several levels made one: low-level features joined, a pyramid added up, the scores of levels added up."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,6 +6,8 @@ from typing import Any
 import tensorflow as tf
 from assay.reference_tasks.vision.layers import LayerOptions, convolution
 from assay.reference_tasks.vision.resizing import ResizeLike
+
+SCORES_STDDEV = 0.01
 
 
 def join_low_level(high: Any, low: Any, *, low_filters: int, options: LayerOptions) -> Any:
@@ -60,3 +62,39 @@ def add_up_pyramid(pyramid: Mapping[str, Any], *, filters: int, options: LayerOp
     x = tf.keras.layers.Add(name="coarser_added_up")(coarser) if len(coarser) > 1 else coarser[0]
     enlarged = ResizeLike(name=f"to{levels[0]}_resize")([x, finest])
     return tf.keras.layers.Add(name="added_up")([total, enlarged])
+
+
+def add_up_scores(maps: Mapping[str, Any], *, num_classes: int, options: LayerOptions) -> Any:
+    """Let each level score the classes by itself, and add the scores up, from the coarsest level to the finest.
+
+    Args:
+        maps: Maps by level, Keras tensors `[batch, height, width, channels]`.
+        num_classes: Number of classes.
+        options: What all layers share.
+
+    Returns:
+        Keras tensor of float32 `[batch, height of the finest level, width, num_classes]`.
+
+    References:
+        Long, Shelhamer, Darrell, "Fully Convolutional Networks for Semantic Segmentation", 2015, section 4.2.
+    """
+    total = None
+    for level in sorted(maps, key=int, reverse=True):
+        scores = scoring_convolution(maps[level], num_classes, options, f"scores{level}")
+        if total is not None:
+            enlarged = ResizeLike(dtype="float32", name=f"scores{level}_resize")([total, scores])
+            scores = tf.keras.layers.Add(dtype="float32", name=f"scores{level}_added_up")([scores, enlarged])
+        total = scores
+    return total
+
+
+def scoring_convolution(x: Any, filters: int, options: LayerOptions, name: str) -> Any:
+    """Add a 1x1 convolution that makes scores of maps, in float32 and near 0 to begin with."""
+    return tf.keras.layers.Conv2D(
+        filters,
+        1,
+        kernel_initializer=tf.keras.initializers.RandomNormal(stddev=SCORES_STDDEV),
+        kernel_regularizer=options.regularizer(),
+        dtype="float32",
+        name=name,
+    )(x)

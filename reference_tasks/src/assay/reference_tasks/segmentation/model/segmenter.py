@@ -12,7 +12,12 @@ from assay.reference_tasks.segmentation.model.config import (
     SegmentationHeadConfig,
     SegmentationModelConfig,
 )
-from assay.reference_tasks.segmentation.model.fusion import add_up_pyramid, join_low_level
+from assay.reference_tasks.segmentation.model.fusion import (
+    add_up_pyramid,
+    add_up_scores,
+    join_low_level,
+    scoring_convolution,
+)
 from assay.reference_tasks.segmentation.model.mask_scoring import build_mask_scoring_head
 from assay.reference_tasks.vision.backbones import build_resnet
 from assay.reference_tasks.vision.decoders import build_aspp, build_fpn
@@ -21,7 +26,6 @@ from assay.reference_tasks.vision.resizing import DepthToSpace, ResizeLike
 
 LOGITS, MASK_SCORES = "logits", "mask_scores"
 PARTS = ("backbone", "decoder", "head", "mask_scoring_head")
-LOGITS_STDDEV = 0.01
 
 Maps = Mapping[str, Any]
 
@@ -136,16 +140,18 @@ def _with_head(
     if config.dropout_rate:
         x = tf.keras.layers.Dropout(config.dropout_rate, name="dropout")(x)
     factor = config.subpixel_factor
-    logits = tf.keras.layers.Conv2D(
-        num_classes * factor**2,
-        1,
-        kernel_initializer=tf.keras.initializers.RandomNormal(stddev=LOGITS_STDDEV),
-        kernel_regularizer=options.regularizer(),
-        dtype="float32",
-        name="logits",
-    )(x)
+    logits = scoring_convolution(x, num_classes * factor**2, options, "logits")
     if factor > 1:
         logits = DepthToSpace(factor, dtype="float32", name="logits_of_parts")(logits)
+    if config.skip_levels:
+        skips = {str(skip): f"skip{skip}" for skip in config.skip_levels}
+        taken |= {name: features.get(skip) for skip, name in skips.items()}
+        inputs |= {name: _input(features, skip, "head.skip_levels", name) for skip, name in skips.items()}
+        scores = add_up_scores(
+            {skip: inputs[name] for skip, name in skips.items()}, num_classes=num_classes, options=options
+        )
+        enlarged = ResizeLike(dtype="float32", name="scores_resize")([scores, logits])
+        logits = tf.keras.layers.Add(dtype="float32", name="logits_and_scores")([logits, enlarged])
     return tf.keras.Model(inputs, logits, name="head")(taken)
 
 
