@@ -66,9 +66,10 @@ def test_every_weight_receives_a_gradient(parts):
     assert all(gradient is not None for gradient in tape.gradient(total, model.trainable_variables))
 
 
-def test_levels_that_skip_the_decoder_add_their_scores():
+@pytest.mark.parametrize("factor", [1, 2])
+def test_levels_that_skip_the_decoder_add_their_scores(factor):
     tf.keras.utils.set_random_seed(0)
-    model = build(SKIPS)
+    model = build(SKIPS | {"head": SKIPS["head"] | {"subpixel_factor": factor}})
     head = model.get_layer("head")
     rest = head.get_layer("logits")
     rest.set_weights([np.zeros_like(each) for each in rest.get_weights()])
@@ -83,6 +84,8 @@ def test_levels_that_skip_the_decoder_add_their_scores():
         for _ in range(level - 1):
             scores = tf.image.resize(scores, 2 * np.array(scores.shape[1:3])).numpy()
         expected = expected + scores
+
+    expected = expected.repeat(factor, axis=1).repeat(factor, axis=2)
 
     assert sorted(maps) == ["high", "low", "skip2", "skip3", "skip4"]
     np.testing.assert_allclose(head(maps, training=False), expected, rtol=1e-4, atol=1e-5)

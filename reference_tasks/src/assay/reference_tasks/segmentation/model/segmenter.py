@@ -141,8 +141,6 @@ def _with_head(
         x = tf.keras.layers.Dropout(config.dropout_rate, name="dropout")(x)
     factor = config.subpixel_factor
     logits = scoring_convolution(x, num_classes * factor**2, options, "logits")
-    if factor > 1:
-        logits = DepthToSpace(factor, dtype="float32", name="logits_of_parts")(logits)
     if config.skip_levels:
         skips = {str(skip): f"skip{skip}" for skip in config.skip_levels}
         taken |= {name: features.get(skip) for skip, name in skips.items()}
@@ -150,8 +148,12 @@ def _with_head(
         scores = add_up_scores(
             {skip: inputs[name] for skip, name in skips.items()}, num_classes=num_classes, options=options
         )
-        enlarged = ResizeLike(dtype="float32", name="scores_resize")([scores, logits])
-        logits = tf.keras.layers.Add(dtype="float32", name="logits_and_scores")([logits, enlarged])
+        scores = ResizeLike(dtype="float32", name="scores_resize")([scores, logits])
+        if factor > 1:  # the parts of a position share them
+            scores = tf.keras.layers.Concatenate(dtype="float32", name="scores_of_parts")([scores] * factor**2)
+        logits = tf.keras.layers.Add(dtype="float32", name="logits_and_scores")([logits, scores])
+    if factor > 1:
+        logits = DepthToSpace(factor, dtype="float32", name="logits_of_parts")(logits)
     return tf.keras.Model(inputs, logits, name="head")(taken)
 
 
