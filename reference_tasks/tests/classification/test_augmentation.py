@@ -1,4 +1,4 @@
-"""Crops and transforms against plain NumPy."""
+"""Crops against plain NumPy."""
 
 import numpy as np
 import pytest
@@ -14,66 +14,6 @@ def picture(height=8, width=8, channels=1, seed=0):
 
 def seed(number):
     return tf.constant([7, number], tf.int64)
-
-
-def affine(image, number=0, **changes):
-    options = {"max_shift": 0.0, "scale_range": (1.0, 1.0), "max_rotation": 0.0} | changes
-    return augmentation.random_affine(tf.constant(image), seed=seed(number), **options).numpy()
-
-
-def affine_oracle(image, *, angle, scale, shift_x, shift_y):
-    """Move each output pixel back to where it came from, interpolating between the four pixels around; 0 outside."""
-    height, width, channels = image.shape
-    result = np.zeros([height, width, channels])
-    middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
-    for y in range(height):
-        for x in range(width):
-            dx, dy = x - middle_x - shift_x, y - middle_y - shift_y
-            from_x = middle_x + (np.cos(angle) * dx + np.sin(angle) * dy) / scale
-            from_y = middle_y + (-np.sin(angle) * dx + np.cos(angle) * dy) / scale
-            left, top = int(np.floor(from_x)), int(np.floor(from_y))
-            for row, column in ((top, left), (top, left + 1), (top + 1, left), (top + 1, left + 1)):
-                if 0 <= row < height and 0 <= column < width:
-                    weight = (1 - abs(from_x - column)) * (1 - abs(from_y - row))
-                    result[y, x] += weight * image[row, column]
-    return result
-
-
-def test_affine_without_freedom_changes_nothing():
-    image = picture(6, 9, 3)
-
-    np.testing.assert_allclose(affine(image), image, atol=1e-3)
-
-
-@settings(max_examples=25)
-@given(number=st.integers(0, 10_000), height=st.integers(2, 9), width=st.integers(2, 9))
-def test_affine_agrees_with_the_oracle(number, height, width):
-    image = picture(height, width, 2)
-    got = affine(image, number, max_shift=0.3, scale_range=(0.7, 1.5), max_rotation=40.0)
-
-    draws = tf.random.stateless_uniform([4], seed(number), -1.0, 1.0).numpy().astype(np.float64)
-    low, high = np.log([0.7, 1.5])
-    expected = affine_oracle(
-        image.astype(np.float64),
-        angle=draws[0] * np.radians(40.0),
-        scale=np.exp((low + high) / 2 + draws[1] * (high - low) / 2),
-        shift_x=draws[2] * 0.3 * width,
-        shift_y=draws[3] * 0.3 * height,
-    )
-    np.testing.assert_allclose(got, expected, atol=0.05)
-
-
-def test_shift_stays_within_its_limit():
-    image = np.zeros([9, 9, 1], np.float32)
-    image[4, 4] = 1.0
-    positions = []
-    for number in range(60):
-        moved = affine(image, number, max_shift=2 / 9)
-        weights = moved[..., 0] / moved.sum()
-        positions.append([(weights.sum(axis) * np.arange(9)).sum() - 4 for axis in (1, 0)])
-
-    assert np.abs(positions).max() <= 2.0 + 1e-4
-    assert np.abs(positions).max() > 1.5
 
 
 @pytest.mark.parametrize("size", [(8, 8), (5, 7)])

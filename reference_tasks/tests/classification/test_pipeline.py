@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from assay.core import ConfigError
-from assay.reference_tasks.classification.config import AffineConfig
 from assay.reference_tasks.classification.inputs import ArraysReader, InputFilesError, make_dataset
+from assay.reference_tasks.vision.images.affine import AffineConfig
 
 EXAMPLES = 23
 FILES = ([0, 1, 2, 3, 4, 5, 6, 7, 8], [9, 10, 11, 12], [13, 14, 15, 16, 17, 18, 19, 20, 21, 22])

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from assay.reference_tasks.segmentation.config import SegmentationDataConfig
 from assay.reference_tasks.segmentation.inputs import Parser
+from assay.reference_tasks.vision.images.affine import AffineConfig
 from assay.reference_tasks.vision.images.photometric import PhotometricConfig
 
 MEAN, STD = (0.2, 0.4, 0.6), (0.1, 0.2, 0.3)
@@ -14,9 +15,10 @@ def seed(number):
     return tf.constant([number, 9], tf.int64)
 
 
-def record(height=12, width=20):
+def record(height=12, width=20, square=4):
     """The pixels of class c have the colour 10 * c, so that image and label map can be compared."""
-    mask = np.random.default_rng(0).integers(0, 11, [height // 4, width // 4, 1]).repeat(4, 0).repeat(4, 1)
+    mask = np.random.default_rng(0).integers(0, 11, [height // square, width // square, 1])
+    mask = mask.repeat(square, 0).repeat(square, 1)
     return {
         "source": tf.constant("data, record 3"),
         "image": tf.constant(np.repeat(mask * 10, 3, -1), tf.uint8),
@@ -78,26 +80,40 @@ def test_label_map_larger_than_the_padded_size_is_named():
         parser(is_training=False, **options).parse_eval(record())
 
 
-@pytest.mark.parametrize("flip", [False, True])
-def test_image_and_label_map_are_augmented_alike(flip):
-    augmented = parser(crop_size=[16, 16], aug_scale_min=2.0, aug_scale_max=4.0, aug_rand_hflip=flip)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"aug_rand_hflip": False},
+        {"aug_rand_hflip": True},
+        {"aug_affine": AffineConfig(max_shift=0.1, max_rotation=20.0, max_shear=20.0, max_stretch=1.3)},
+    ],
+    ids=["scaled", "mirrored", "another shape"],
+)
+def test_image_and_label_map_are_augmented_alike(options):
+    augmented = parser(crop_size=[40, 40], aug_scale_min=2.0, aug_scale_max=4.0, **options)
+    reach, compared = 5, 0
     for number in range(10):
-        image, labels = augmented.parse_train(record(), seed(number))
+        image, labels = augmented.parse_train(record(36, 60, square=12), seed(number))
         masks, shown = labels["masks"].numpy()[..., 0], pixels(image)
         # Away from the borders between classes, an enlarged image has the colour of its class.
-        around = np.lib.stride_tricks.sliding_window_view(masks, (7, 7))
-        alike = (around.min(axis=(2, 3)) == around.max(axis=(2, 3))) & (masks[3:-3, 3:-3] < 255)
+        around = np.lib.stride_tricks.sliding_window_view(masks, (2 * reach + 1, 2 * reach + 1))
+        inner = (slice(reach, -reach), slice(reach, -reach))
+        alike = (around.min(axis=(2, 3)) == around.max(axis=(2, 3))) & (masks[inner] < 255)
 
-        np.testing.assert_array_equal(labels["image_info"][1], [16, 16])
-        assert alike.any()
+        np.testing.assert_array_equal(labels["image_info"][1], [40, 40])
+        compared += alike.any()
         for channel in range(3):
-            colours = shown[3:-3, 3:-3, channel][alike]
-            np.testing.assert_allclose(colours, 10 * masks[3:-3, 3:-3][alike], atol=0.01)
+            colours = shown[(*inner, channel)][alike]
+            np.testing.assert_allclose(colours, 10 * masks[inner][alike], atol=0.01)
+    assert compared >= 5
 
 
 def test_pixels_follow_from_the_seed():
     light = PhotometricConfig(brightness=0.2, hue=0.2)
-    augmented = parser(aug_scale_min=0.5, aug_scale_max=2.0, aug_rand_hflip=True, aug_photometric=light)
+    shape = AffineConfig(max_rotation=30.0)
+    augmented = parser(
+        aug_scale_min=0.5, aug_scale_max=2.0, aug_rand_hflip=True, aug_affine=shape, aug_photometric=light
+    )
     one, again, other = (augmented.parse_train(record(), seed(number)) for number in (1, 1, 2))
 
     np.testing.assert_array_equal(one[0], again[0])

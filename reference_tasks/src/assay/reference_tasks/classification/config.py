@@ -6,33 +6,8 @@ from typing import Literal
 
 from assay.core import Config, Problem, TaskConfig
 from assay.reference_tasks.vision.config import BackboneConfig, NormActivationConfig
+from assay.reference_tasks.vision.images.affine import AffineConfig
 from assay.reference_tasks.vision.inputs.config import VisionDataConfig
-
-
-@dataclasses.dataclass
-class AffineConfig(Config):
-    """Random shift, size and turn, for images too small to crop; what comes in from outside is black.
-
-    Attributes:
-        max_shift: Largest shift in each direction, as a share of the image's side.
-        min_scale: Smallest factor of size.
-        max_scale: Largest factor of size.
-        max_rotation: Largest turn to either side, in degrees.
-    """
-
-    max_shift: float = 0.0
-    min_scale: float = 1.0
-    max_scale: float = 1.0
-    max_rotation: float = 0.0
-
-    def problems(self) -> Iterable[Problem | str]:
-        """Yield a problem for each number out of range."""
-        if not 0 <= self.max_shift <= 1:
-            yield Problem("max_shift", f"must be a share of the side, from 0 to 1; received {self.max_shift}.")
-        if not 0 < self.min_scale <= self.max_scale:
-            yield f"must have 0 < min_scale <= max_scale; received {self.min_scale} and {self.max_scale}."
-        if self.max_rotation < 0:
-            yield Problem("max_rotation", f"must not be negative; received {self.max_rotation}.")
 
 
 @dataclasses.dataclass
@@ -46,7 +21,8 @@ class ImageDataConfig(VisionDataConfig):
         aug_crop: Whether to train on random crops.
         crop_area_range: Smallest and largest share of the area in a random crop.
         aug_rand_hflip: Whether to mirror half of the images, left to right.
-        aug_affine: Random shift, size and turn; None for none.
+        aug_affine: Random shift, size, turn and shape, for images too small to crop; what comes in from outside is
+            black. None for none.
     """
 
     reader: Literal["tfrecord", "image_folder", "arrays"] = "tfrecord"

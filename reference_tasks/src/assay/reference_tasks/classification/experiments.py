@@ -2,7 +2,6 @@
 
 from assay.core import ExperimentConfig, OptimizationConfig, RuntimeConfig, TrainerConfig, register_config_factory
 from assay.reference_tasks.classification.config import (
-    AffineConfig,
     ClassificationConfig,
     ClassificationModelConfig,
     EvaluationConfig,
@@ -10,6 +9,7 @@ from assay.reference_tasks.classification.config import (
     LossesConfig,
 )
 from assay.reference_tasks.vision.config import BackboneConfig, NormActivationConfig, ResNetConfig
+from assay.reference_tasks.vision.images.affine import AffineConfig
 
 DIGITS_PATH = "package://assay.reference_tasks.classification/data/digits"
 DIGITS_TRAIN_EXAMPLES = 1438

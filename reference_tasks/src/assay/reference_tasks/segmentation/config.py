@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from assay.core import Config, Problem, TaskConfig
 from assay.reference_tasks.segmentation.model.config import SegmentationModelConfig
+from assay.reference_tasks.vision.images.affine import AffineConfig
 from assay.reference_tasks.vision.images.photometric import PhotometricConfig
 from assay.reference_tasks.vision.inputs.config import SegmentationInputConfig
 
@@ -28,6 +29,8 @@ class SegmentationDataConfig(SegmentationInputConfig):
         aug_scale_min: Smallest factor of `output_size`.
         aug_scale_max: Largest factor.
         aug_rand_hflip: Whether to mirror half of the images, left to right.
+        aug_affine: Random shift, size, turn and shape of an image before it is fitted; what comes in from outside is
+            padding. None for none.
         aug_photometric: Random brightness, contrast, saturation and hue; None for none.
     """
 
@@ -39,6 +42,7 @@ class SegmentationDataConfig(SegmentationInputConfig):
     aug_scale_min: float = 1.0
     aug_scale_max: float = 1.0
     aug_rand_hflip: bool = True
+    aug_affine: AffineConfig | None = None
     aug_photometric: PhotometricConfig | None = None
 
     @property

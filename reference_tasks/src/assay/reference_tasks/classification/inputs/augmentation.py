@@ -1,6 +1,5 @@
-"""Crops, flips and affine transforms of single images, each a pure function of the image and a seed."""
+"""Crops and flips of single images, each a pure function of the image and a seed."""
 
-import math
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -67,53 +66,6 @@ def random_flip(image: tf.Tensor, *, seed: tf.Tensor) -> tf.Tensor:
         seed: int64 `[2]`.
     """
     return tf.image.stateless_random_flip_left_right(image, seed)
-
-
-def random_affine(
-    image: tf.Tensor,
-    *,
-    seed: tf.Tensor,
-    max_shift: float,
-    scale_range: Sequence[float],
-    max_rotation: float,
-) -> tf.Tensor:
-    """Turn and scale around the middle, then shift, all uniformly at random (the scale in its logarithm).
-
-    Args:
-        image: float32 `[height, width, channels]`.
-        seed: int64 `[2]`.
-        max_shift: Largest shift, as a share of the side.
-        scale_range: Smallest and largest factor of size.
-        max_rotation: Largest angle to either side, in degrees.
-
-    Returns:
-        float32 of the same shape, interpolated bilinearly, 0 where nothing was.
-    """
-    height, width = image.shape[:2]
-    draws = tf.random.stateless_uniform([4], seed, minval=-1.0, maxval=1.0)
-    angle = draws[0] * math.radians(max_rotation)
-    low, high = (math.log(factor) for factor in scale_range)
-    scale = tf.exp((low + high) / 2 + draws[1] * (high - low) / 2)
-    shift_x, shift_y = draws[2] * max_shift * width, draws[3] * max_shift * height
-    middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
-    # The operation wants where each output pixel comes from: back by the shift, then turned and scaled back.
-    cos, sin = tf.cos(angle) / scale, tf.sin(angle) / scale
-    from_x, from_y = middle_x + shift_x, middle_y + shift_y
-    zero = tf.zeros([])
-    transform = tf.stack([
-        cos, sin, middle_x - cos * from_x - sin * from_y,
-        -sin, cos, middle_y + sin * from_x - cos * from_y,
-        zero, zero,
-    ])  # fmt: skip
-    moved = tf.raw_ops.ImageProjectiveTransformV3(
-        images=image[tf.newaxis],
-        transforms=transform[tf.newaxis],
-        output_shape=tf.constant([height, width]),
-        fill_value=0.0,
-        interpolation="BILINEAR",
-        fill_mode="CONSTANT",
-    )
-    return tf.ensure_shape(moved[0], image.shape)
 
 
 def _resized(image: tf.Tensor, size: Sequence[int]) -> tf.Tensor:

@@ -6,6 +6,7 @@ import tensorflow as tf
 from assay.reference_tasks.classification.config import ImageDataConfig
 from assay.reference_tasks.classification.inputs import augmentation
 from assay.reference_tasks.classification.inputs.record import LABEL, LABEL_KEY
+from assay.reference_tasks.vision.images.affine import moved, random_affine
 from assay.reference_tasks.vision.images.normalization import normalize
 from assay.reference_tasks.vision.inputs.messages import require, sentence
 from assay.reference_tasks.vision.inputs.reader import IMAGE, SOURCE, Record
@@ -46,14 +47,7 @@ class Parser:
         if params.aug_rand_hflip:
             image = augmentation.random_flip(image, seed=seeds[1])
         if params.aug_affine is not None:
-            affine = params.aug_affine
-            image = augmentation.random_affine(
-                image,
-                seed=seeds[2],
-                max_shift=affine.max_shift,
-                scale_range=(affine.min_scale, affine.max_scale),
-                max_rotation=affine.max_rotation,
-            )
+            image = moved(image, random_affine(self._size, params.aug_affine, seed=seeds[2]))
         return self._normalized(image), self._checked_label(record)
 
     def parse_eval(self, record: Record) -> tuple[tf.Tensor, tf.Tensor]:

@@ -4,6 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 from assay.reference_tasks.segmentation.config import SegmentationDataConfig
+from assay.reference_tasks.vision.images.affine import moved, moved_mask, random_affine
 from assay.reference_tasks.vision.images.geometry import mirrored, place_image, place_mask, placement, random_flip
 from assay.reference_tasks.vision.images.normalization import FULL_RANGE, normalize
 from assay.reference_tasks.vision.images.photometric import distort_light
@@ -29,6 +30,7 @@ class Parser:
 
     def __init__(self, params: SegmentationDataConfig) -> None:
         self._params = params
+        self._padding = [mean * FULL_RANGE for mean in params.image_mean]
 
     def parse_train(self, record: Record, seed: tf.Tensor) -> tuple[tf.Tensor, Labels]:
         """Return an augmented image and its labels.
@@ -41,13 +43,17 @@ class Parser:
             `params.dtype` `[height, width, 3]` of the size of `params.window`, and labels of that size.
         """
         params = self._params
-        seeds = tf.random.experimental.stateless_split(seed, 3)
+        seeds = tf.random.experimental.stateless_split(seed, 4)
         image, mask = record[IMAGE], record[MASK]
         if params.aug_rand_hflip:
             flip = random_flip(seeds[0])
             image, mask = mirrored(image, flip), mirrored(mask, flip)
         if params.aug_photometric is not None:
             image = distort_light(image, params.aug_photometric, seed=seeds[1])
+        if params.aug_affine is not None:
+            transform = random_affine(tf.shape(image)[:2], params.aug_affine, seed=seeds[3])
+            image = moved(image, transform, fill=self._padding)
+            mask = moved_mask(mask, transform, fill=params.ignore_label)
         image_info = placement(
             tf.shape(image)[:2],
             params.output_size,
@@ -77,8 +83,7 @@ class Parser:
 
     def _placed(self, image: tf.Tensor, image_info: tf.Tensor) -> tf.Tensor:
         params = self._params
-        fill = [mean * FULL_RANGE for mean in params.image_mean]
-        placed = place_image(image, image_info, params.window, fill=fill)
+        placed = place_image(image, image_info, params.window, fill=self._padding)
         return tf.cast(normalize(placed, mean=params.image_mean, std=params.image_std), params.dtype)
 
     def _padded(self, mask: tf.Tensor, source: tf.Tensor) -> tf.Tensor:

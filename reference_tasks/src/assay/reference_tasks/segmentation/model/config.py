@@ -83,9 +83,8 @@ class SegmentationHeadConfig(Config):
         num_convs: Number of 3x3 convolutions before the logits.
         num_filters: Their channels, and those of the fusion of a pyramid.
         feature_fusion: `deeplabv3plus` joins the decoder's map with a finer one of the backbone,
-            `panoptic_fpn_fusion` adds up all levels of a pyramid, `panoptic_deeplabv3plus` joins their sum with a finer
-            map, None takes the decoder's map alone.
-        low_level: The level of the backbone that `deeplabv3plus` and `panoptic_deeplabv3plus` join.
+            `panoptic_fpn_fusion` adds up all levels of a pyramid, None takes the decoder's map alone.
+        low_level: The level of the backbone that `deeplabv3plus` joins.
         low_level_num_filters: Channels that it is reduced to.
         subpixel_factor: Each position of the maps gives logits of its own for so many by so many parts of it, made by
             as many times the channels, which costs less than finer maps; 1 for one part, the whole.
@@ -98,7 +97,7 @@ class SegmentationHeadConfig(Config):
     level: int = 4
     num_convs: int = 2
     num_filters: int = 256
-    feature_fusion: Literal["deeplabv3plus", "panoptic_fpn_fusion", "panoptic_deeplabv3plus"] | None = "deeplabv3plus"
+    feature_fusion: Literal["deeplabv3plus", "panoptic_fpn_fusion"] | None = "deeplabv3plus"
     low_level: int = 2
     low_level_num_filters: int = 48
     subpixel_factor: int = 1
@@ -108,12 +107,12 @@ class SegmentationHeadConfig(Config):
     @property
     def adds_up_pyramid(self) -> bool:
         """Whether all levels of a pyramid are added up."""
-        return self.feature_fusion in ("panoptic_fpn_fusion", "panoptic_deeplabv3plus")
+        return self.feature_fusion == "panoptic_fpn_fusion"
 
     @property
     def joins_low_level(self) -> bool:
         """Whether a map of the backbone is joined."""
-        return self.feature_fusion in ("deeplabv3plus", "panoptic_deeplabv3plus")
+        return self.feature_fusion == "deeplabv3plus"
 
     def problems(self) -> Iterable[Problem | str]:
         """Yield a problem for each number out of range."""
