@@ -115,6 +115,20 @@ def test_choice_that_falls_otherwise_in_fewer_bits_says_nothing():
     assert not one.informative
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.float32])
+def test_few_choices_behind_products_may_fall_otherwise(dtype):
+    before, cpu = np.array([7, 7], dtype), np.array([5007, 5007], dtype)
+    few, many = np.array([5004, 5010], dtype), np.array([4907, 5107], dtype)
+
+    one = compared(few, cpu, before=before, products=3)
+    assert one.passed
+    assert one.informative
+    assert one.error == pytest.approx(6 / 10_000)
+    assert not compared(few, cpu, before=before).passed  # a metric alone has nothing to round
+    assert not compared(many, cpu, before=before, products=3).passed
+    assert not compared(np.array([8, 7], dtype), before, before=before, products=3).passed  # nothing was to be counted
+
+
 @pytest.mark.parametrize(("cpu", "found"), [(np.nan, 1.0), (1.0, np.nan), (np.inf, -np.inf), (np.inf, 3e38)])
 def test_nan_and_infinity_must_stand_in_the_same_places(cpu, found):
     one = compared(np.array([found, 1.0], np.float32), np.array([cpu, 1.0], np.float32), arithmetic=Arithmetic.BFLOAT16)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from assay.conformance.bundles.manifest import STATE, Tensor
-from assay.conformance.replay.tolerances import EXACT, MAGNIFIED, UNINFORMATIVE, UNIT_ROUNDOFF, allowance
+from assay.conformance.replay.tolerances import EXACT, MAGNIFIED, TIES, UNINFORMATIVE, UNIT_ROUNDOFF, allowance
 from assay.conformance.stablehlo.precision import Arithmetic
 
 
@@ -62,6 +62,7 @@ def compare(
     reference: np.ndarray | None = None,
     before: np.ndarray | None = None,
     arithmetic: Arithmetic = Arithmetic.FLOAT32,
+    products: int = 0,
     platform: str = "cpu",
 ) -> Comparison:
     """Compare one result.
@@ -75,15 +76,23 @@ def compare(
       arithmetic: What products of float32 were computed with, where the program has any. In less than float32 a
         choice that hangs on small differences (the largest of some scores) may fall otherwise: whole numbers that
         differ then are no failure, and say nothing.
+      products: How many products of float32 the program has. With some, a few of the whole numbers that it counts may
+        differ even in float32: see `TIES`.
       platform: Where it was computed.
     """
     if found.shape != cpu.shape or found.dtype != cpu.dtype:
         other = f"it is {found.dtype.name}{list(found.shape)}, and should be {cpu.dtype.name}{list(cpu.shape)}"
         return _unlike(tensor, other)
     row = allowance(arithmetic, tensor.role, tensor.dtype, platform)
-    counts = arithmetic is not Arithmetic.FLOAT32 and tensor.role == STATE and all(map(_is_whole, (found, cpu, before)))
-    if row is EXACT or counts:  # many metrics count in floating point
-        return _exact(tensor, found, cpu, strict=arithmetic is Arithmetic.FLOAT32)
+    counts = tensor.role == STATE and all(map(_is_whole, (found, cpu, before)))  # many count in floating point
+    strict = arithmetic is Arithmetic.FLOAT32
+    if counts and strict and products and before is not None:
+        share = _counted_elsewhere(found, cpu, before)
+        if 0 < share <= TIES:
+            apart = float(np.max(np.abs(_wide(found) - _wide(cpu))))
+            return Comparison(tensor.name, tensor.role, tensor.dtype, "cpu", apart, 0.0, share, TIES, None, True)
+    if row is EXACT or (counts and not strict):
+        return _exact(tensor, found, cpu, strict=strict)
     ours, theirs = _wide(found), _wide(cpu)
     if not _same_where_not_finite(ours, theirs):
         return _unlike(tensor, _where_not_finite(ours, theirs))
@@ -115,6 +124,13 @@ def compare(
         None if cpu_error is None else cpu_error / unit,
         informative=bool(magnified <= UNINFORMATIVE * scale or error <= absolute + row.relative * scale),
     )
+
+
+def _counted_elsewhere(found: np.ndarray, cpu: np.ndarray, before: np.ndarray) -> float:
+    """What part of the counts of a call differs; infinite where nothing was to be counted."""
+    counted = float(np.sum(np.abs(_wide(cpu) - _wide(before))))
+    differing = float(np.sum(np.abs(_wide(found) - _wide(cpu))))
+    return differing / counted if counted else (float("inf") if differing else 0.0)
 
 
 def _exact(tensor: Tensor, found: np.ndarray, cpu: np.ndarray, *, strict: bool) -> Comparison:

@@ -129,7 +129,7 @@ def _replay_program(
         except (ValueError, RuntimeError) as error:
             cases.append(ReplayedCase(case.id, case.rules, FAIL, f"it raised: {_in_short(error)}"))
             continue
-        cases.append(_judged(folder, program, case, inputs, found, judged_by, platform))
+        cases.append(_judged(folder, program, case, inputs, found, judged_by, count, platform))
         timed = timed or _times(executable, placed, runs)
     return ReplayedProgram(
         program.id,
@@ -149,6 +149,7 @@ def _judged(
     inputs: Sequence[np.ndarray],
     found: Sequence[np.ndarray],
     arithmetic: Arithmetic,
+    products: int,
     platform: str,
 ) -> ReplayedCase:
     comparisons = []
@@ -162,6 +163,7 @@ def _judged(
                 reference=folder.array(reference, tensor, "float64") if reference else None,
                 before=None if tensor.updates is None else inputs[tensor.updates],
                 arithmetic=arithmetic,
+                products=products,
                 platform=platform,
             )
         )

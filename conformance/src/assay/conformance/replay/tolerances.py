@@ -21,6 +21,10 @@ MAGNIFIED = 4.0
 UNINFORMATIVE = 0.5
 """A result whose allowed error is more than this part of its scale says nothing, and is not counted as compared."""
 
+TIES = 1e-3
+"""Of what a step counts, the part that may be counted elsewhere where products of float32 come before the choice: sums
+are made in another order, and a choice between scores that are equal but for rounding may fall otherwise."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Allowance:
