@@ -43,24 +43,14 @@ CONTACT_SHEET_SCENES = 36
 SCENES_TOLD = 1000
 
 
-def composers(*, varied: bool = False) -> dict[str, Composer]:
-    """Return the composer of each split; none has a digit, or a part of a photograph, of the other.
-
-    Args:
-        varied: Whether digits to train on are bent, and their strokes made wider or narrower.
-    """
+def composers() -> dict[str, Composer]:
+    """Return the composer of each split; none has a digit, or a part of a photograph, of the other."""
     from sklearn import datasets
 
     digits = datasets.load_digits()
     photos = load_photos()
     rows = dict(zip(SPLITS, make_digits.split(digits.target), strict=True))
-    return {
-        split: Composer(
-            *(split, photos, digits.images[rows[split]], digits.target[rows[split]]),
-            varied=varied and split == "train",
-        )
-        for split in SPLITS
-    }
+    return {split: Composer(split, photos, digits.images[rows[split]], digits.target[rows[split]]) for split in SPLITS}
 
 
 def make_split(
@@ -113,7 +103,6 @@ def make(
     folder: Path,
     scenes: dict[str, int] | None = None,
     *,
-    varied: bool = False,
     images: bool = False,
     sheet: Path | None = None,
     progress: bool = False,
@@ -123,7 +112,6 @@ def make(
     Args:
         folder: Where to; it is made.
         scenes: Number of scenes of each split; `SCENES` when None.
-        varied: Whether digits to train on are bent, and their strokes made wider or narrower.
         images: Whether to write images and label maps as files, too.
         sheet: Where to write a PNG file that shows the first scenes of each split, if anywhere.
         progress: Whether to say now and then how far it is.
@@ -132,14 +120,14 @@ def make(
     counts = scenes or SCENES
     written: list[Path] = []
     shown: list[Scene] = []
-    for split, composer in composers(varied=varied).items():
+    for split, composer in composers().items():
         if not counts[split]:
             continue
         paths, first = make_split(composer, split, counts[split], folder, images=images, progress=progress)
         written += paths
         shown += first[: CONTACT_SHEET_SCENES // len(SPLITS)]
     digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in written}
-    (folder / "PROVENANCE.md").write_text(provenance(counts, digests, varied=varied), encoding="utf-8")
+    (folder / "PROVENANCE.md").write_text(provenance(counts, digests), encoding="utf-8")
     if sheet is not None:
         sheet.write_bytes(tf.io.encode_png(contact_sheet(shown)).numpy())
     return [*written, folder / "PROVENANCE.md"]
@@ -151,14 +139,11 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=OUTPUT, help="the folder for the files")
     for split, count in SCENES.items():
         parser.add_argument(f"--{split}_scenes", type=int, default=count, help=f"scenes of {split} (default {count})")
-    parser.add_argument("--varied", action="store_true", help="bend the digits to train on, and vary their strokes")
     parser.add_argument("--images", action="store_true", help="write images and label maps as files, too")
     parser.add_argument("--contact_sheet", type=Path, metavar="PNG", help="show the first scenes in this file")
     args = parser.parse_args()
     counts = {split: getattr(args, f"{split}_scenes") for split in SPLITS}
-    for path in make(
-        args.output, counts, varied=args.varied, images=args.images, sheet=args.contact_sheet, progress=True
-    ):
+    for path in make(args.output, counts, images=args.images, sheet=args.contact_sheet, progress=True):
         print(f"{path} ({path.stat().st_size} bytes)")
 
 

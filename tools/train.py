@@ -48,7 +48,6 @@ class Shown:
         class_names: What the classes are called, by class id; empty for their numbers.
         share: Whether the metrics are shown in percent, as shares are; COCO's are not.
         scenes: Number of digit scenes to compose and train on; 0 to train on the data of the experiment.
-        varied: Whether the digits of those scenes are bent, and their strokes made wider or narrower.
         pretraining: The experiment that the backbone learns from first, on crops of the scenes; none if empty.
     """
 
@@ -60,7 +59,6 @@ class Shown:
     class_names: Sequence[str] = ()
     share: bool = True
     scenes: int = 0
-    varied: bool = False
     pretraining: str = ""
 
 
@@ -79,7 +77,6 @@ TASKS = {
         prefixes={"iou/": "IoU of "},
         class_names=("background", *DIGITS),
         scenes=MORE_SCENES,
-        varied=True,
         pretraining="digit_crops_classification",
     ),
     "retinanet": Shown(
@@ -168,35 +165,31 @@ def make_page(shown: Shown, model_dir: Path, rows: "list[Row]") -> "RunPage":
     )
 
 
-def composed_scenes(count: int, *, varied: bool) -> Path:
-    """Return the folder of so many digit scenes to train on; they are composed if they are not there.
-
-    Args:
-        count: Number of scenes, 0 for those of the package.
-        varied: Whether digits are bent, and their strokes made wider or narrower.
-    """
+def composed_scenes(count: int) -> Path:
+    """Return the folder of so many digit scenes to train on; they are composed if they are not there."""
     from tools.make_digit_scenes import make
 
     if not count:
         return PACKAGED_SCENES
-    folder = SCENES / f"{'varied' if varied else 'train'}-{count}"
+    folder = SCENES / f"train-{count}"
     if not folder.exists():
         print(f"composing {count:,} digit scenes in {folder}, once", flush=True)
         with _unfinished(folder) as made:
-            make(made, {"train": count, "validation": 0}, varied=varied, progress=True)
+            make(made, {"train": count, "validation": 0}, progress=True)
     return folder
 
 
-def cut_crops(scenes: Path) -> Path:
-    """Return the folder of the crops of scenes to train on, and of those to validate; they are cut if it is not there.
+def cut_crops(count: int) -> Path:
+    """Return the folder of the crops of so many scenes, and of those to validate; they are cut if they are not there.
 
     Args:
-        scenes: The folder of the scenes to train on.
+        count: Number of digit scenes to train on, 0 for those of the package.
     """
     from tools.digit_scenes.crops import crop_records
     from tools.make_digits import write_shards
 
-    folder = SCENES / f"crops-of-{scenes.name}"
+    scenes = composed_scenes(count)
+    folder = SCENES / f"crops-{count}"
     if not folder.exists():
         print(f"cutting the digits out of the scenes, in {folder}, once", flush=True)
         with _unfinished(folder) as made:
@@ -265,11 +258,10 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return EXIT_USAGE
 
-    folder = composed_scenes(scenes, varied=shown.varied)
     if scenes:
-        rest = [_overrides({"task.train_data.input_path": f"{folder}/train-*"}), *rest]
+        rest = [_overrides({"task.train_data.input_path": f"{composed_scenes(scenes)}/train-*"}), *rest]
     if shown.pretraining and not options.no_pretraining:
-        crops, backbone = cut_crops(folder), model_dir / BACKBONE
+        crops, backbone = cut_crops(scenes), model_dir / BACKBONE
         code = run(
             shown.pretraining,
             backbone,

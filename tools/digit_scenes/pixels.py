@@ -58,20 +58,15 @@ class Placement:
         centre: Row and column of its middle, in pixels.
         size: Rows and columns of its 8x8 cells, in pixels.
         turn: Tangent of half the angle that it is turned by.
-        edge: The share of ink at which the digit ends: strokes are wider where it is less.
-        bend: How far the corners, the middles of the sides and the middle of the digit are moved, in cells, float64
-            `[3, 3, 2]`, row and column; None leaves the digit as it was written.
     """
 
     centre: tuple[float, float]
     size: float
     turn: float
-    edge: float = EDGE
-    bend: np.ndarray | None = None
 
 
 def draw(digit: np.ndarray, placement: Placement, canvas: int) -> tuple[np.ndarray, int]:
-    """Draw a digit, smooth at any size: a Catmull-Rom spline through its cells, cut at a share of ink.
+    """Draw a digit, smooth at any size: a Catmull-Rom spline through its cells, cut at the share of ink `EDGE`.
 
     Args:
         digit: `[8, 8]` counts of ink, 0 to 16.
@@ -90,32 +85,16 @@ def draw(digit: np.ndarray, placement: Placement, canvas: int) -> tuple[np.ndarr
     square = placement.turn * placement.turn
     cosine, sine = (1 - square) / (1 + square), 2 * placement.turn / (1 + square)
     cells_per_pixel = CELLS / placement.size
-    cell_row = (down * cosine - right * sine) * cells_per_pixel + (CELLS - 1) / 2
-    cell_column = (down * sine + right * cosine) * cells_per_pixel + (CELLS - 1) / 2
-    if placement.bend is not None:
-        moved_row, moved_column = _bent(placement.bend, cell_row, cell_column)
-        cell_row, cell_column = cell_row - moved_row, cell_column - moved_column
-    ink = _spline(digit / INK_LEVELS, cell_row, cell_column)
-    cover = np.clip((ink - placement.edge) / (EDGE_WIDTH / placement.size) + 0.5, 0, 1)
+    ink = _spline(
+        digit / INK_LEVELS,
+        (down * cosine - right * sine) * cells_per_pixel + (CELLS - 1) / 2,
+        (down * sine + right * cosine) * cells_per_pixel + (CELLS - 1) / 2,
+    )
+    cover = np.clip((ink - EDGE) / (EDGE_WIDTH / placement.size) + 0.5, 0, 1)
     whole = np.zeros([canvas, canvas])
     inside_rows, inside_columns = (rows >= 0) & (rows < canvas), (columns >= 0) & (columns < canvas)
     whole[np.ix_(rows[inside_rows], columns[inside_columns])] = cover[np.ix_(inside_rows, inside_columns)]
     return whole, int((cover >= 0.5).sum())
-
-
-def _bent(bend: np.ndarray, row: np.ndarray, column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return how far places are moved, bilinear between the nine that `bend` is told for, constant outside."""
-    row, column = (np.clip(place * (2 / (CELLS - 1)), 0, 2) for place in (row, column))
-    first_row, first_column = (np.minimum(place.astype(np.int64), 1) for place in (row, column))
-    down, right = row - first_row, column - first_column
-    moved = [
-        (bend[first_row, first_column, axis] * (1 - right) + bend[first_row, first_column + 1, axis] * right)
-        * (1 - down)
-        + (bend[first_row + 1, first_column, axis] * (1 - right) + bend[first_row + 1, first_column + 1, axis] * right)
-        * down
-        for axis in (0, 1)
-    ]
-    return moved[0], moved[1]
 
 
 def _spline(values: np.ndarray, row: np.ndarray, column: np.ndarray) -> np.ndarray:

@@ -45,7 +45,7 @@ BY 2.0) |
   in a random colour that stands out from what it covers, shaded and slightly transparent, pasted over what lies
   there.
 - Images are JPEG files of quality {quality}; masks and label maps are PNG files.
-{varied}
+
 ## What there is
 
 - Classes: 0 is the background, 1 to 10 are the digits 0 to 9 (`zero` to `nine`).
@@ -74,19 +74,12 @@ BY 2.0) |
 """
 
 
-_VARIED = """\
-- Digits to train on are bent, too: the corners, the middles of the sides and the middle move by up to {bend} of the 8
-  cells in each direction. Where their strokes end varies: at {edges[0]} to {edges[1]} of the ink.
-"""
-
-
-def provenance(counts: dict[str, int], digests: dict[str, str], *, varied: bool = False) -> str:
+def provenance(counts: dict[str, int], digests: dict[str, str]) -> str:
     """Return the text of PROVENANCE.md.
 
     Args:
         counts: Number of scenes of each split.
         digests: SHA-256 of each file, by its name.
-        varied: Whether digits to train on were bent.
     """
     return _PAGE.format(
         **counts,
@@ -101,6 +94,5 @@ def provenance(counts: dict[str, int], digests: dict[str, str], *, varied: bool 
         train_columns=scene.PHOTO_COLUMNS["train"],
         validation_columns=scene.PHOTO_COLUMNS["validation"],
         seed=scene.SCENE_SEED,
-        varied=_VARIED.format(bend=scene.LARGEST_BEND, edges=scene.EDGES) if varied else "",
         files="\n".join(f"| {name} | `{digest}` |" for name, digest in digests.items()),
     )

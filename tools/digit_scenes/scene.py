@@ -1,7 +1,6 @@
 """Composes one scene from its seed: what lies where, what hides what, and what is left to see of each object."""
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
@@ -20,8 +19,6 @@ EMPTY_SHARE = 0.05
 CROWD_SHARE = 0.06
 DIGITS = (1, 5)
 DIGIT_SIZES = (16, 56)
-LARGEST_BEND = 0.7  # in cells of the source, of varied digits
-EDGES = (0.42, 0.62)  # shares of ink at which varied digits end
 LARGEST_TURN = 0.22  # tangent of the half angle: 24.8 degrees to either side, so that a 6 is no 9
 
 CROWD_DIGITS = (8, 14)
@@ -93,21 +90,10 @@ class Composer:
         photos: The photographs, by name.
         digits: `[rows, 8, 8]` counts of ink, those of the split alone.
         labels: `[rows]`, 0 to 9.
-        varied: Whether each digit is bent and its strokes are made wider or narrower, as if others had written it. The
-            scenes of the package are not.
     """
 
-    def __init__(
-        self,
-        split: str,
-        photos: dict[str, np.ndarray],
-        digits: np.ndarray,
-        labels: np.ndarray,
-        *,
-        varied: bool = False,
-    ) -> None:
+    def __init__(self, split: str, photos: dict[str, np.ndarray], digits: np.ndarray, labels: np.ndarray) -> None:
         self._split = split
-        self._varied = varied
         self._photos = photos
         self._digits = digits
         self._labels = labels
@@ -141,7 +127,7 @@ class Composer:
             margin = size * 0.4
             centre = (random.uniform(margin, SIZE - margin), random.uniform(margin, SIZE - margin))
             turn = random.uniform(-LARGEST_TURN, LARGEST_TURN)
-            cover, pixels = draw(self._digits[row], Placement(centre, size, turn, **self._form(random)), SIZE)
+            cover, pixels = draw(self._digits[row], Placement(centre, size, turn), SIZE)
             added = Instance(int(self._labels[row]), pixels, cover >= 0.5)
             if _is_visible(added, added.area) and all(
                 _is_visible(other, int((other.mask & ~added.mask).sum())) for other in instances
@@ -161,18 +147,11 @@ class Composer:
             size = random.uniform(*CROWD_DIGIT_SIZES)
             centre = (top + random.uniform(size / 2, side - size / 2), left + random.uniform(size / 2, side - size / 2))
             turn = random.uniform(-LARGEST_TURN, LARGEST_TURN)
-            written = self._digits[rows[random.randint(len(rows))]]
-            cover, _ = draw(written, Placement(centre, size, turn, **self._form(random)), SIZE)
+            cover, _ = draw(self._digits[rows[random.randint(len(rows))]], Placement(centre, size, turn), SIZE)
             canvas = _painted(random, canvas, cover)
             mask |= cover >= 0.5
         instances.append(Instance(digit, int(mask.sum()), mask, is_crowd=True))
         return canvas
-
-    def _form(self, random: np.random.RandomState) -> dict[str, Any]:
-        """Return how a digit differs from what was written."""
-        if not self._varied:
-            return {}
-        return {"edge": random.uniform(*EDGES), "bend": random.uniform(-LARGEST_BEND, LARGEST_BEND, [3, 3, 2])}
 
 
 def _between(random: np.random.RandomState, bounds: tuple[int, int]) -> int:

@@ -37,9 +37,9 @@ def test_scenes_that_make_no_sense_are_refused(tool, task, scenes, capsys):
 def test_scenes_are_composed_once(tool, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tool, "SCENES", tmp_path / "scenes")
 
-    folder = tool.composed_scenes(3, varied=False)
+    folder = tool.composed_scenes(3)
     first = capsys.readouterr().out
-    assert tool.composed_scenes(3, varied=False) == folder
+    assert tool.composed_scenes(3) == folder
 
     assert first.startswith("composing 3 digit scenes in ")
     assert capsys.readouterr().out == ""
@@ -54,10 +54,9 @@ def test_scenes_are_composed_once(tool, tmp_path, monkeypatch, capsys):
 def test_crops_are_cut_once(tool, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tool, "SCENES", tmp_path / "scenes")
 
-    scenes = tool.composed_scenes(3, varied=True)
-    folder = tool.cut_crops(scenes)
+    folder = tool.cut_crops(3)
     assert "cutting the digits out" in capsys.readouterr().out
-    assert tool.cut_crops(scenes) == folder
+    assert tool.cut_crops(3) == folder
     assert capsys.readouterr().out == ""
     assert sorted(path.name for path in folder.iterdir()) == [
         "train-00000-of-00001.tfrecord",
@@ -74,10 +73,10 @@ def test_backbone_learns_from_crops_first(tool, tmp_path, monkeypatch):
     (first, backbone, crops), (second, model_dir, rest) = runs
     assert (first, second) == ("digit_crops_classification", "digits_segmentation")
     assert (backbone, model_dir) == (tmp_path / "run" / "backbone", tmp_path / "run")
-    assert f"task.train_data.input_path={tmp_path}/scenes/crops-of-varied-3/train-*" in crops[0]
+    assert f"task.train_data.input_path={tmp_path}/scenes/crops-3/train-*" in crops[0]
     assert rest == [
         f"--params_override=task.init_checkpoint={backbone},task.init_checkpoint_modules=backbone",
-        f"--params_override=task.train_data.input_path={tmp_path}/scenes/varied-3/train-*",
+        f"--params_override=task.train_data.input_path={tmp_path}/scenes/train-3/train-*",
         "--x=1",
     ]
     runs.append(None)  # so that the next run fails

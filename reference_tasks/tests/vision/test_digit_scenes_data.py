@@ -1,6 +1,5 @@
 """The scenes in the package are what the tool composes, and their annotations agree with one another."""
 
-import dataclasses
 import hashlib
 import importlib.resources
 import json
@@ -13,7 +12,6 @@ from sklearn import datasets
 
 from tools import make_digit_scenes, make_digits
 from tools.digit_scenes.crops import CROP_SIDE, crop_records
-from tools.digit_scenes.pixels import Placement, draw
 from tools.digit_scenes.records import FIRST_IDS, make_record
 from tools.digit_scenes.scene import LEAST_VISIBLE, PHOTO_COLUMNS, Composer
 
@@ -185,29 +183,6 @@ def test_provenance_of_the_scenes_lists_licences_and_files_as_they_are():
         if entry.name != "PROVENANCE.md":
             assert f"| {entry.name} | `{hashlib.sha256(entry.read_bytes()).hexdigest()}` |" in text
             assert len(entry.read_bytes()) < 1_000_000
-
-
-def test_varied_scenes_have_other_digits_to_train_on_and_the_same_to_validate(composers):
-    varied = make_digit_scenes.composers(varied=True)
-
-    again = make_digit_scenes.composers(varied=True)["train"].scene(4)
-    np.testing.assert_array_equal(varied["train"].scene(4).image, again.image)
-    assert (varied["train"].scene(4).image != composers["train"].scene(4).image).any()
-    np.testing.assert_array_equal(varied["validation"].scene(4).image, composers["validation"].scene(4).image)
-
-
-def test_bent_digit_is_moved_as_far_as_its_corners_say():
-    digit = np.zeros([8, 8])
-    digit[2:6, 2:6] = 16
-    placement = Placement(centre=(32.0, 32.0), size=40.0, turn=0.0)
-    plain, pixels = draw(digit, placement, 64)
-    down = np.tile([1.0, 0.0], [3, 3, 1])  # one cell, 5 pixels
-    wider, wider_pixels = draw(digit, dataclasses.replace(placement, edge=0.4), 64)
-
-    np.testing.assert_allclose(draw(digit, dataclasses.replace(placement, bend=down), 64)[0][5:], plain[:-5], atol=1e-9)
-    np.testing.assert_array_equal(draw(digit, dataclasses.replace(placement, bend=0 * down), 64)[0], plain)
-    assert (wider >= plain).all()
-    assert wider_pixels > pixels
 
 
 def test_crops_have_each_digit_in_their_middle(validation):
