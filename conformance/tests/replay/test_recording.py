@@ -83,6 +83,23 @@ def test_variables_are_recorded_before_and_after_a_call(recorder):
     assert [float(recorder.arrays[port.digest]) for port in call.after.values()] == [5.0]
 
 
+def test_variable_that_only_its_handle_names_is_recorded_too(recorder):
+    counter = tf.Variable([1.0, 2.0])
+
+    def count(x):
+        tf.raw_ops.ResourceScatterAdd(resource=counter.handle, indices=[1], updates=x)
+        return 2 * x
+
+    with recorder.rule("L101"):
+        recorded(tf.function(count), count, name="count")(tf.constant([3.0]))
+    (call,) = recorder.calls
+    before, after = (recorder.arrays[port.digest] for port in (call.inputs[-1], *call.after.values()))
+
+    assert not call.refusal
+    np.testing.assert_array_equal(before, [1.0, 2.0])
+    np.testing.assert_array_equal(after, [1.0, 5.0])
+
+
 def test_arrays_are_kept_once(recorder):
     with recorder.rule("L101"):
         for _ in range(3):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -66,10 +67,38 @@ def _variables(concrete: Any) -> dict[int, Any]:
     found = {}
     for place, captured in enumerate(concrete.captured_inputs, start=first):
         if captured.dtype in (tf.resource, tf.variant):
-            if id(captured) not in known:
-                raise NotExportableError("it uses a resource that is no variable (a table, an iterator)")
-            found[place] = known[id(captured)]
+            own = known.get(id(captured))
+            found[place] = _Handle.of(captured, place - first) if own is None else own
     return found
+
+
+@dataclasses.dataclass(frozen=True)
+class _Handle:
+    """A variable that a function uses, but does not name among its own, as those used in a branch or a loop alone."""
+
+    name: str
+    resource: Any
+    dtype: Any
+
+    @classmethod
+    def of(cls, resource: Any, number: int) -> _Handle:
+        """Take a captured resource for a variable.
+
+        Raises:
+          NotExportableError: If it is none.
+        """
+        import tensorflow as tf
+
+        about = getattr(resource, "_handle_data", None)
+        if about is None or not about.is_set or len(about.shape_and_type) != 1:
+            raise NotExportableError("it uses a resource that is no variable (a table, an iterator)")
+        return cls(f"variable {number}", resource, tf.dtypes.as_dtype(about.shape_and_type[0].dtype))
+
+    def numpy(self) -> Any:
+        """Return its value now."""
+        import tensorflow as tf
+
+        return tf.raw_ops.ReadVariableOp(resource=self.resource, dtype=self.dtype).numpy()
 
 
 def _inputs(recorder: Recorder, concrete: Any, arguments: Any, variables: dict[int, Any]) -> Iterator[Port]:
