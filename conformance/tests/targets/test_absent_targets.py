@@ -73,6 +73,14 @@ def test_run_that_another_rule_had_compiled_before_stands_behind_this_one_too():
     assert seen["T102", "xla"] == (Outcome.PASS, Evidence.STAND_IN)
 
 
+def test_metric_that_was_counted_op_by_op_before_is_counted_again_by_xla():
+    report = check(HIT_RATE, targets=["cpu", "gpu"], select=["K105", "K201", "K204"])
+
+    seen = {(result.rule, result.target): (result.outcome, result.evidence) for result in report.results}
+    assert seen["K201", "cpu"] == (Outcome.PASS, Evidence.EXECUTED)
+    assert seen["K201", "gpu"] == seen["K204", "gpu"] == (Outcome.PASS, Evidence.STAND_IN)
+
+
 def test_check_that_compiles_nothing_says_nothing_of_a_device_that_is_not_here():
     found = run("T202", SOUND_TASK.replace(kind=find_rule("T202").rule.kind), Target.GPU)
 

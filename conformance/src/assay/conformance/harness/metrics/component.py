@@ -206,7 +206,10 @@ def result_of_new(ctx: Context) -> Numbers | None:
 
 
 def evaluate(ctx: Context, batches: Sequence[Batch], weights: Sequence[Any] | None = None) -> Numbers:
-    """Return the result of a new metric after some batches, eagerly; the same batches are evaluated once."""
+    """Return the result of a new metric after some batches, counted as `update` counts them.
+
+    The same batches are evaluated once, and once more where XLA compiles the update.
+    """
 
     def run() -> Numbers:
         metric = fresh(ctx)
@@ -214,7 +217,7 @@ def evaluate(ctx: Context, batches: Sequence[Batch], weights: Sequence[Any] | No
             update(ctx, metric, batch, None if weights is None else weights[index])
         return result(ctx, metric)
 
-    return ctx.share(("evaluate", tuple(_fed(batches, weights))), run)
+    return ctx.share(("evaluate", ctx.mode is Mode.XLA, tuple(_fed(batches, weights))), run)
 
 
 def tensors(batch: Batch, weights: Any = None) -> tuple[Any, ...]:
