@@ -10,6 +10,7 @@ from assay.reference_tasks.segmentation.model.config import (
 )
 from assay.reference_tasks.segmentation.task import SegmentationTask
 from assay.reference_tasks.vision.config import BackboneConfig, NormActivationConfig, ResNetConfig
+from assay.reference_tasks.vision.images.photometric import PhotometricConfig
 
 SUBJECT_SIDE = 32
 SUBJECT_BATCH_SIZE = 8
@@ -19,9 +20,10 @@ SUBJECT_SHUFFLE_BUFFER = 16
 def scenes_subject() -> SegmentationTask:
     """Return a new task: the digit scenes at 32x32 pixels, DeepLabV3+ on a dilated ResNet-10 with 4 filters.
 
-    The data is that of the experiment `digits_segmentation`, seeded; the buffers are small, so that the first batch
-    comes soon.
+    The data is that of the experiment `digits_segmentation`, seeded, in other light; the buffers are small, so that the
+    first batch comes soon.
     """
+    light = PhotometricConfig(brightness=0.1, contrast=0.2, saturation=0.2)
     small = {
         "cache": False,
         "shuffle_buffer_size": SUBJECT_SHUFFLE_BUFFER,
@@ -39,7 +41,9 @@ def scenes_subject() -> SegmentationTask:
                 norm_activation=NormActivationConfig(use_sync_bn=True, norm_momentum=0.9, norm_epsilon=1e-5),
             ),
             losses=LossesConfig(l2_weight_decay=1e-4),
-            train_data=scenes_data(is_training=True, global_batch_size=SUBJECT_BATCH_SIZE).replace(**small),
+            train_data=scenes_data(is_training=True, global_batch_size=SUBJECT_BATCH_SIZE).replace(
+                **small, aug_photometric=light
+            ),
             validation_data=scenes_data(is_training=False, global_batch_size=SUBJECT_BATCH_SIZE).replace(**small),
         )
     )
