@@ -74,7 +74,7 @@ def _variables(concrete: Any) -> dict[int, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class _Handle:
-    """A variable that a function uses, but does not name among its own, as those used in a branch or a loop alone."""
+    """A variable that a function does not name among its own, because it is used through its handle alone."""
 
     name: str
     resource: Any
