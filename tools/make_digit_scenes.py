@@ -11,8 +11,14 @@ The output is the same, byte for byte, each time; a test holds the shards in the
 """
 
 import argparse
+import dataclasses
+import functools
 import hashlib
 import json
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +47,22 @@ SCENES = {"train": 1200, "validation": 200}
 SCENES_PER_SHARD = 100  # 0.6 MB
 CONTACT_SHEET_SCENES = 36
 SCENES_TOLD = 1000
+SCENES_PER_TASK = 250  # what a process composes at a time, where there are more
+
+
+@dataclasses.dataclass(frozen=True)
+class Composed:
+    """A scene as it is written down.
+
+    Attributes:
+        record: The serialized `tf.train.Example`.
+        annotations: Its COCO annotations, numbered from 0.
+        scene: The scene itself, of those that are shown.
+    """
+
+    record: bytes
+    annotations: list[dict[str, Any]]
+    scene: Scene | None
 
 
 def composers() -> dict[str, Composer]:
@@ -53,13 +75,51 @@ def composers() -> dict[str, Composer]:
     return {split: Composer(split, photos, digits.images[rows[split]], digits.target[rows[split]]) for split in SPLITS}
 
 
-def make_split(
-    composer: Composer, split: str, count: int, folder: Path, *, images: bool = False, progress: bool = False
-) -> tuple[list[Path], list[Scene]]:
-    """Write the shards and the COCO file of a split.
+def compose(split: str, numbers: range, folder: Path, *, images: bool = False) -> list[Composed]:
+    """Compose some scenes of a split, each from its number alone.
 
     Args:
-        composer: Composes the scenes.
+        split: `train` or `validation`.
+        numbers: Which.
+        folder: Where to write images, if they are asked for.
+        images: Whether to write `images/<split>` (JPEG files) and `label_maps/<split>` (PNG files) too.
+    """
+    composed = []
+    for number in numbers:
+        scene = _composers()[split].scene(number)
+        annotations = coco_annotations(scene, FIRST_IDS[split] + number, 0)
+        shown = scene if number < CONTACT_SHEET_SCENES else None
+        composed.append(Composed(make_record(scene, split, number), annotations, shown))
+        if images:
+            write_images(scene, split, number, folder)
+    return composed
+
+
+_composers = functools.cache(composers)
+
+
+def compose_all(
+    split: str, count: int, folder: Path, *, images: bool = False, progress: bool = False
+) -> Iterator[Composed]:
+    """Yield the scenes of a split in their order; see `make_split`."""
+    tasks = [range(first, min(first + SCENES_PER_TASK, count)) for first in range(0, count, SCENES_PER_TASK)]
+    compose_some = functools.partial(compose, split, folder=folder, images=images)
+    done = 0
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as processes:
+        # Few scenes are composed sooner than a process has begun.
+        for composed in (processes.map if count > SCENES_TOLD else map)(compose_some, tasks):
+            yield from composed
+            done += len(composed)
+            if progress and (done % SCENES_TOLD == 0 or done == count):
+                print(f"  {done:,} of {count:,} scenes of {split}", flush=True)
+
+
+def make_split(
+    split: str, count: int, folder: Path, *, images: bool = False, progress: bool = False
+) -> tuple[list[Path], list[Scene]]:
+    """Write the shards and the COCO file of a split. Many scenes are composed in as many processes as there are cores.
+
+    Args:
         split: `train` or `validation`.
         count: Number of scenes.
         folder: Where to.
@@ -71,18 +131,12 @@ def make_split(
     """
     records, kept = [], []
     coco: dict[str, Any] = {"info": COCO_INFO, "licenses": COCO_LICENSES, "images": [], "annotations": []}
-    for number in range(count):
-        scene = composer.scene(number)
-        records.append(make_record(scene, split, number))
+    for number, composed in enumerate(compose_all(split, count, folder, images=images, progress=progress)):
+        records.append(composed.record)
         coco["images"].append(coco_image(split, number))
-        coco["annotations"] += coco_annotations(
-            scene, FIRST_IDS[split] + number, FIRST_IDS[split] + len(coco["annotations"])
-        )
-        kept += [scene] if number < CONTACT_SHEET_SCENES else []
-        if images:
-            write_images(scene, split, number, folder)
-        if progress and (number + 1) % SCENES_TOLD == 0:
-            print(f"  {number + 1:,} of {count:,} scenes of {split}", flush=True)
+        first_id = FIRST_IDS[split] + len(coco["annotations"])
+        coco["annotations"] += [{**one, "id": first_id + one["id"]} for one in composed.annotations]
+        kept += [composed.scene] if composed.scene else []
     coco["categories"] = CATEGORIES
     paths = make_digits.write_shards(folder, split, records, max(1, -(-count // SCENES_PER_SHARD)))
     annotations = folder / f"instances_{split}.json"
@@ -120,10 +174,10 @@ def make(
     counts = scenes or SCENES
     written: list[Path] = []
     shown: list[Scene] = []
-    for split, composer in composers().items():
+    for split in SPLITS:
         if not counts[split]:
             continue
-        paths, first = make_split(composer, split, counts[split], folder, images=images, progress=progress)
+        paths, first = make_split(split, counts[split], folder, images=images, progress=progress)
         written += paths
         shown += first[: CONTACT_SHEET_SCENES // len(SPLITS)]
     digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in written}

@@ -30,7 +30,7 @@ SCENES = ROOT / "build" / "digit_scenes"
 PACKAGED_SCENES = ROOT / "reference_tasks/src/assay/reference_tasks/vision/data/digit_scenes"
 PAGE, BACKBONE = "predictions.html", "backbone"
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-MORE_SCENES = 8000
+MORE_SCENES = 32000
 CROPS_PER_SHARD = 4000  # 10 MB
 EXIT_USAGE = 2
 
@@ -48,6 +48,7 @@ class Shown:
         class_names: What the classes are called, by class id; empty for their numbers.
         share: Whether the metrics are shown in percent, as shares are; COCO's are not.
         scenes: Number of digit scenes to compose and train on; 0 to train on the data of the experiment.
+        with_scenes: Options that are set when it trains on so many, or more.
         pretraining: The experiment that the backbone learns from first, on crops of the scenes; none if empty.
     """
 
@@ -59,8 +60,12 @@ class Shown:
     class_names: Sequence[str] = ()
     share: bool = True
     scenes: int = 0
+    with_scenes: Mapping[str, object] = dataclasses.field(default_factory=dict)
     pretraining: str = ""
 
+
+# So many scenes differ enough, and those to validate are not scaled either.
+_AT_THEIR_OWN_SIZE = {"task.train_data.aug_scale_min": 1.0, "task.train_data.aug_scale_max": 1.0}
 
 TASKS = {
     "classification": Shown(
@@ -77,6 +82,7 @@ TASKS = {
         prefixes={"iou/": "IoU of "},
         class_names=("background", *DIGITS),
         scenes=MORE_SCENES,
+        with_scenes=_AT_THEIR_OWN_SIZE,
         pretraining="digit_crops_classification",
     ),
     "retinanet": Shown(
@@ -94,6 +100,7 @@ TASKS = {
         class_names=("background", *DIGITS),
         share=False,
         scenes=MORE_SCENES,
+        with_scenes=_AT_THEIR_OWN_SIZE,
     ),
 }
 """The reference tasks by name."""
@@ -225,6 +232,11 @@ def run(experiment: str, model_dir: Path, arguments: Sequence[str]) -> int:
     return assay_train([f"--experiment={experiment}", "--mode=train_and_eval", f"--model_dir={model_dir}", *arguments])
 
 
+def _data_of(folder: Path) -> dict[str, object]:
+    """Return the options by which a task learns from a folder; decoded, all in it would fill gigabytes of memory."""
+    return {"task.train_data.input_path": f"{folder}/train-*", "task.train_data.cache": False}
+
+
 def _overrides(values: Mapping[str, object]) -> str:
     return "--params_override=" + ",".join(f"{name}={value}" for name, value in values.items())
 
@@ -259,21 +271,12 @@ def main(arguments: list[str] | None = None) -> int:
         return EXIT_USAGE
 
     if scenes:
-        rest = [_overrides({"task.train_data.input_path": f"{composed_scenes(scenes)}/train-*"}), *rest]
+        enough = shown.with_scenes if scenes >= shown.scenes else {}
+        rest = [_overrides({**_data_of(composed_scenes(scenes)), **enough}), *rest]
     if shown.pretraining and not options.no_pretraining:
         crops, backbone = cut_crops(scenes), model_dir / BACKBONE
-        code = run(
-            shown.pretraining,
-            backbone,
-            [
-                _overrides(
-                    {
-                        "task.train_data.input_path": f"{crops}/train-*",
-                        "task.validation_data.input_path": f"{crops}/validation-*",
-                    }
-                )
-            ],
-        )
+        data = {**_data_of(crops), "task.validation_data.input_path": f"{crops}/validation-*"}
+        code = run(shown.pretraining, backbone, [_overrides(data)])
         if code:
             return code
         rest = [_overrides({"task.init_checkpoint": backbone, "task.init_checkpoint_modules": "backbone"}), *rest]

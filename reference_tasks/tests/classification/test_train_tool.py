@@ -73,15 +73,26 @@ def test_backbone_learns_from_crops_first(tool, tmp_path, monkeypatch):
     (first, backbone, crops), (second, model_dir, rest) = runs
     assert (first, second) == ("digit_crops_classification", "digits_segmentation")
     assert (backbone, model_dir) == (tmp_path / "run" / "backbone", tmp_path / "run")
-    assert f"task.train_data.input_path={tmp_path}/scenes/crops-3/train-*" in crops[0]
+    assert f"task.train_data.input_path={tmp_path}/scenes/crops-3/train-*,task.train_data.cache=False" in crops[0]
     assert rest == [
         f"--params_override=task.init_checkpoint={backbone},task.init_checkpoint_modules=backbone",
-        f"--params_override=task.train_data.input_path={tmp_path}/scenes/train-3/train-*",
+        f"--params_override=task.train_data.input_path={tmp_path}/scenes/train-3/train-*,task.train_data.cache=False",
         "--x=1",
     ]
     runs.append(None)  # so that the next run fails
     assert tool.main(["--task=segmentation", f"--model_dir={tmp_path}", "--scenes=0", "--no_pretraining"]) == 3
     assert runs[-1] == ("digits_segmentation", tmp_path, [])
+
+
+def test_many_scenes_keep_their_size(tool, tmp_path, monkeypatch):
+    runs = []
+    monkeypatch.setattr(tool, "composed_scenes", lambda count: tmp_path)
+    monkeypatch.setattr(tool, "run", lambda *arguments: runs.append(arguments) or 1)
+
+    assert tool.main(["--task=retinanet", f"--scenes={tool.MORE_SCENES}"]) == 1
+    assert tool.main(["--task=retinanet", f"--scenes={tool.MORE_SCENES - 1}"]) == 1
+    scaled = ["task.train_data.aug_scale_min=1.0,task.train_data.aug_scale_max=1.0" in run[2][0] for run in runs]
+    assert scaled == [True, False]
 
 
 def test_experiments_of_all_tasks_exist(tool):

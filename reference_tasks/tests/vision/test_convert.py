@@ -17,8 +17,7 @@ SCENES = 6
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scenes")
-    composer = make_digit_scenes.composers()["train"]
-    make_digit_scenes.make_split(composer, "train", SCENES, folder, images=True)
+    make_digit_scenes.make_split("train", SCENES, folder, images=True)
     return folder
 
 

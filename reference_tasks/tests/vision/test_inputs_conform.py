@@ -26,8 +26,8 @@ MOST_OBJECTS = 8
 def scenes(tmp_path_factory):
     """Digit scenes in all forms that there are readers for."""
     folder = tmp_path_factory.mktemp("scenes")
-    for split, composer in make_digit_scenes.composers().items():
-        make_digit_scenes.make_split(composer, split, COUNTS[split], folder, images=True)
+    for split in make_digit_scenes.SPLITS:
+        make_digit_scenes.make_split(split, COUNTS[split], folder, images=True)
         write_voc(folder, split)
     (folder / "labels.txt").write_text("\n".join(CLASS_NAMES))
     return folder
