@@ -34,6 +34,11 @@ MORE_SCENES = 32000
 CROPS_PER_SHARD = 4000  # 10 MB
 EXIT_USAGE = 2
 
+# On few cores, operations beside one another wait less than the threads of one operation for one another: 15% of a step
+# of segmentation on two. Set before TensorFlow begins.
+FEW_CORES = 2
+THREADS = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": str(os.cpu_count())}
+
 
 @dataclasses.dataclass(frozen=True)
 class Shown:
@@ -295,4 +300,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    if (os.cpu_count() or 1) <= FEW_CORES:
+        os.environ.update({name: value for name, value in THREADS.items() if name not in os.environ})
     sys.exit(main())
