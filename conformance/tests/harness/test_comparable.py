@@ -6,8 +6,10 @@ import tensorflow as tf
 from assay.conformance.context import Context
 from assay.conformance.harness import recording_variables
 from assay.conformance.harness.tasks import (
+    comparable,
     comparable_run,
     differing,
+    differing_beyond_rounding,
     draws_random_numbers,
     keeps_batch_statistics,
     random_layers,
@@ -97,6 +99,36 @@ def test_rounding_noise_grows_with_the_depth_of_the_model():
 
     assert shallow < 1e-6
     assert deep > 10 * shallow
+
+
+def test_what_rounding_does_is_measured_again_while_values_differ(monkeypatch):
+    probes = []
+
+    def noise(ctx, *, probe):
+        probes.append(probe)
+        return [{}, {"w": 0.1 if probe == 1 else 0.0, "v": 0.1 if probe == 2 else 0.0}]
+
+    monkeypatch.setattr(comparable, "rounding_noise", noise)
+    start = {"w": np.zeros(1), "v": np.zeros(1)}
+
+    def difference(w, v):
+        probes.clear()
+        actual = {"w": np.array([1.0 + w]), "v": np.array([1.0 + v])}
+        expected = {"w": np.ones(1), "v": np.ones(1)}
+        return differing_beyond_rounding(context(SoundTask), actual, expected, start, step=1), list(probes)
+
+    assert difference(0.0, 0.0) == ([], [])
+    assert difference(0.05, 0.0) == ([], [0, 1])
+    assert difference(0.05, 0.05) == ([], [0, 1, 2])
+    assert difference(0.05, 0.5) == (["v"], [0, 1, 2])
+
+
+def test_probes_of_rounding_differ():
+    ctx = context(DeepAndNormalised)
+
+    first, second = (rounding_noise(ctx, probe=probe)[1] for probe in range(2))
+
+    assert first != second
 
 
 def test_difference_is_relative_to_the_movement_of_the_array():

@@ -20,6 +20,7 @@ from assay.conformance.harness.tasks.comparable import comparable_build as compa
 from assay.conformance.harness.tasks.comparable import comparable_run as comparable_run
 from assay.conformance.harness.tasks.comparable import compiled_or_eager as compiled_or_eager
 from assay.conformance.harness.tasks.comparable import differing as differing
+from assay.conformance.harness.tasks.comparable import differing_beyond_rounding as differing_beyond_rounding
 from assay.conformance.harness.tasks.comparable import draws_random_numbers as draws_random_numbers
 from assay.conformance.harness.tasks.comparable import keeps_batch_statistics as keeps_batch_statistics
 from assay.conformance.harness.tasks.comparable import lift_if_random as lift_if_random

@@ -27,6 +27,7 @@ ONE_BIT = float(np.finfo(np.float32).eps)
 """The relative step between neighbouring float32 numbers."""
 
 _NOISE_ROOM = 8.0  # two modes round at every operation, the probe at the weights only
+_PROBES = 3  # of what rounding does: a unit that is almost dead, or a tie, is tipped by one and not by another
 
 
 def comparable_build(ctx: Context, **options: Any) -> Build:
@@ -92,6 +93,36 @@ def differing(
     return [name for name in expected if not _near(name, actual, expected, start, tolerance, noise or {})]
 
 
+def differing_beyond_rounding(
+    ctx: Context,
+    actual: Mapping[str, np.ndarray],
+    expected: Mapping[str, np.ndarray],
+    start: Mapping[str, np.ndarray],
+    *,
+    step: int,
+) -> list[str]:
+    """Return the names of trainable weights, or updates, that differ by more than rounding moves them.
+
+    What rounding does is measured when values differ, and again, up to three times, while some are further apart.
+
+    Args:
+      ctx: The check's context; it gives the tolerance.
+      actual: Weights, or updates, by name.
+      expected: The same of another run.
+      start: What both started from; zeros for updates.
+      step: After how many steps.
+    """
+    tolerance, noise = ctx.tolerance("updates"), dict[str, float]()
+    names = differing(actual, expected, start, tolerance=tolerance)
+    for probe in range(_PROBES if names else 0):
+        found = rounding_noise(ctx, probe=probe)[step]
+        noise = {name: max(noise.get(name, 0.0), found[name]) for name in found}
+        names = differing(actual, expected, start, tolerance=tolerance, noise=noise)
+        if not names:
+            break
+    return names
+
+
 def state_difference(ctx: Context, actual: Snapshot, expected: Snapshot, start: Snapshot, step: int) -> str:
     """Describe by what two states of training differ that should be one; an empty string when nothing does.
 
@@ -108,10 +139,8 @@ def state_difference(ctx: Context, actual: Snapshot, expected: Snapshot, start: 
     Raises:
       NotApplicable: If they differ and the step draws random numbers, declared or not.
     """
-    ends, tolerance = (actual.weights, expected.weights, start.weights), ctx.tolerance("updates")
-    names = differing(*ends, tolerance=tolerance)
-    if names:
-        names = differing(*ends, tolerance=tolerance, noise=rounding_noise(ctx)[step])
+    ends = actual.weights, expected.weights, start.weights
+    names = differing_beyond_rounding(ctx, *ends, step=step)
     seen = describe_changes(expected.weights, actual.weights, names) if names else ""
     seen = seen or _other_difference(ctx, actual, expected, start)
     if seen:
@@ -138,7 +167,7 @@ def lift_if_random(ctx: Context, then: str) -> None:
 
 
 def rounding_noise(
-    ctx: Context, *, steps: int = DEFAULT_STEPS, precision: float = ONE_BIT
+    ctx: Context, *, steps: int = DEFAULT_STEPS, precision: float = ONE_BIT, probe: int = 0
 ) -> Sequence[Mapping[str, float]]:
     """Return how far rounding moves the trainable weights: after no step, one step, two, ... by name.
 
@@ -150,12 +179,13 @@ def rounding_noise(
       ctx: The check's context.
       steps: How many steps.
       precision: The relative change of each weight.
+      probe: Which change, of many: each moves every weight up or down at random.
     """
 
-    def probe() -> tuple[dict[str, float], ...]:
+    def measure() -> tuple[dict[str, float], ...]:
         exact = comparable_run(ctx, steps=steps, mode=Mode.EAGER)
         build = comparable_build(ctx, mode=Mode.EAGER)
-        random = np.random.default_rng(ctx.seed)
+        random = np.random.default_rng([ctx.seed, probe])
         for variable in build.model.trainable_variables:
             value = as_numpy(variable)
             variable.assign(value * (1 + precision * random.choice([-1.0, 1.0], size=value.shape)).astype(value.dtype))
@@ -168,7 +198,7 @@ def rounding_noise(
             for step, names in enumerate([list(exact.snapshots[0].weights)] * (steps + 1))
         )
 
-    return ctx.share(("rounding noise", steps, precision), probe)
+    return ctx.share(("rounding noise", steps, precision, probe), measure)
 
 
 def draws_random_numbers(ctx: Context) -> bool:

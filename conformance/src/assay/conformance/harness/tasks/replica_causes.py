@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from assay.conformance.context import Context
-from assay.conformance.harness.tasks.comparable import comparable_run, differing, rounding_noise
+from assay.conformance.harness.tasks.comparable import comparable_run, differing_beyond_rounding
 from assay.conformance.harness.tasks.factors import common_factor
 from assay.conformance.harness.tasks.parts import mean_update, part_runs, shares_of_parts, update_of
 from assay.conformance.model.vocabulary import Mode
@@ -44,10 +44,8 @@ _MIXES: Cause = (
 
 def same_update(ctx: Context, actual: Arrays, expected: Arrays) -> bool:
     """Whether two updates of the first step agree, but for rounding."""
-    still, tolerance = {name: np.zeros_like(value) for name, value in expected.items()}, ctx.tolerance("updates")
-    return not differing(actual, expected, still, tolerance=tolerance) or not differing(
-        actual, expected, still, tolerance=tolerance, noise=rounding_noise(ctx)[1]
-    )
+    still = {name: np.zeros_like(value) for name, value in expected.items()}
+    return not differing_beyond_rounding(ctx, actual, expected, still, step=1)
 
 
 def mixing(ctx: Context) -> tuple[list[float], bool]:

@@ -18,7 +18,7 @@ from assay.conformance.harness.tasks import (
     comparable_run,
     compiled_or_eager,
     describe_changes,
-    differing,
+    differing_beyond_rounding,
     draws_random_numbers,
     model_variables,
     projection,
@@ -293,10 +293,7 @@ def _random() -> NotApplicable:
 def _differing(ctx: Context, actual: Arrays, expected: Arrays) -> list[str]:
     """The weights whose updates differ by more than rounding does."""
     still = {name: np.zeros_like(value) for name, value in expected.items()}
-    tolerance = ctx.tolerance("updates")
-    if not differing(actual, expected, still, tolerance=tolerance):
-        return []
-    return differing(actual, expected, still, tolerance=tolerance, noise=rounding_noise(ctx)[1])
+    return differing_beyond_rounding(ctx, actual, expected, still, step=1)
 
 
 def _batch(ctx: Context) -> Any:

@@ -15,12 +15,12 @@ from assay.conformance.harness.tasks import (
     comparable_run,
     describe_changes,
     differing,
+    differing_beyond_rounding,
     keeps_batch_statistics,
     lift_if_random,
     mean_update,
     part_runs,
     projection,
-    rounding_noise,
     scale_of_parts,
     shares_of_parts,
     update_of,
@@ -197,10 +197,10 @@ def _first_different_step(ctx: Context, replicas: TrainRun, single: TrainRun) ->
     statistics = _has_batch_statistics(ctx, single)
     for step in range(1, len(single.snapshots)):
         ends = replicas.snapshots[step].weights, single.snapshots[step].weights
-        if not differing(*ends, start, tolerance=tolerance):
-            continue
-        # Batch statistics differ by far more than rounding, and measuring that costs a run.
-        if statistics or differing(*ends, start, tolerance=tolerance, noise=rounding_noise(ctx)[step]):
+        # Batch statistics differ by far more than rounding, and measuring that costs runs.
+        if statistics and differing(*ends, start, tolerance=tolerance):
+            return step
+        if not statistics and differing_beyond_rounding(ctx, *ends, start, step=step):
             return step
     return None
 
