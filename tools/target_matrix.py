@@ -93,6 +93,7 @@ def _checked(subject: Subject) -> Found:
     counts: collections.Counter[tuple[str, str, str]] = collections.Counter()
     seconds = dict.fromkeys(TARGETS, 0.0)
     failures: list[str] = []
+    not_run: list[tuple[str, str, str, str]] = []
     last = time.process_time()
 
     def count(result: Any) -> None:
@@ -103,6 +104,8 @@ def _checked(subject: Subject) -> Found:
         counts[result.target, result.outcome.value, result.evidence.value] += 1
         if result.outcome in (Outcome.FAIL, Outcome.ERROR):
             failures.append(f"{result.rule} ({result.target}, {result.mode})")
+        elif result.outcome is Outcome.NOT_RUN:
+            not_run.append((result.target, result.rule, result.mode, result.message.splitlines()[0]))
 
     report = check(subject, targets=TARGETS, timeout=600.0, on_result=count)
     environment = report.environment
@@ -110,6 +113,7 @@ def _checked(subject: Subject) -> Found:
         "counts": [[*key, number] for key, number in sorted(counts.items())],
         "seconds": {target: round(spent, 1) for target, spent in seconds.items()},
         "failures": failures,
+        "not_run": sorted(not_run),
         "devices": environment["devices"],
         "versions": {**environment["versions"], "python": environment["python"]},
     }
@@ -163,6 +167,10 @@ def page(record: Found) -> str:
         own = [one for one in subjects if one["group"] == group]
         if own:
             parts += [f"## {group.capitalize()} ({len(own)})", _sums(own), _each(own)]
+    reasons = list(_reasons(subjects))
+    if reasons:
+        heads = ["target", "rules", "modes", "results", "why"]
+        parts += ["## What is not run, and why", _table(heads, reasons)]
     if record["mutants"]:
         parts += [
             "## Mutants of the rules that speak of a GPU or a TPU",
@@ -213,6 +221,17 @@ def _each(subjects: Iterable[Found]) -> str:
             cells.append(f"{', '.join(passes)}{rest} ({one['seconds'].get(target, 0):.0f} s)")
         rows.append([one["name"], *cells, ", ".join(one["failures"])])
     return _table(["subject", *(f"passes on {target} (CPU time)" for target in TARGETS), "fails"], rows)
+
+
+def _reasons(subjects: Iterable[Found]) -> Iterator[tuple[str, str, str, str, str]]:
+    """A row for each target and reason: the rules that were not run for it, in which modes, and how many results."""
+    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for one in subjects:
+        for target, rule, mode, why in one["not_run"]:
+            found.setdefault((target, why), []).append((rule, mode))
+    for (target, why), cells in sorted(found.items()):
+        rules, modes = (", ".join(sorted(set(names))) for names in zip(*cells, strict=True))
+        yield target, rules, modes.replace("_", " "), str(len(cells)), why
 
 
 def _mutants(mutants: Iterable[Found]) -> str:

@@ -81,6 +81,19 @@ def test_command_writes_what_the_package_holds(tmp_path, monkeypatch):
     ].bytes_list.value[0]
 
 
+def test_processes_compose_the_same_scenes_in_the_same_order(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(make_digit_scenes, "SCENES_PER_TASK", 2)
+    monkeypatch.setattr(make_digit_scenes, "SCENES_TOLD", 4)  # more than so many are shared among processes
+
+    paths, _ = make_digit_scenes.make_split("train", 5, tmp_path, progress=True)
+
+    shards = tf.data.TFRecordDataset(str(paths[0]))
+    assert [record.numpy() for record in shards] == serialized("train")[:5]
+    annotations = json.loads(paths[1].read_text(encoding="utf-8"))["annotations"]
+    assert [one["id"] for one in annotations] == list(range(1, len(annotations) + 1))
+    assert capsys.readouterr().out == "  4 of 5 scenes of train\n  5 of 5 scenes of train\n"
+
+
 def test_splits_share_no_digit_and_no_column_of_a_photograph(composers):
     labels = datasets.load_digits().target
     train, validation = make_digits.split(labels)
