@@ -120,7 +120,7 @@ def test_what_rounding_does_is_measured_again_while_values_differ(monkeypatch):
     assert difference(0.0, 0.0) == ([], [])
     assert difference(0.05, 0.0) == ([], [0, 1])
     assert difference(0.05, 0.05) == ([], [0, 1, 2])
-    assert difference(0.05, 0.5) == (["v"], [0, 1, 2])
+    assert difference(0.05, 0.5) == (["v"], [0, 1, 2, 3])
 
 
 def test_probes_of_rounding_differ():

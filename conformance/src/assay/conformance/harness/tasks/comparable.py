@@ -2,7 +2,7 @@
 
 A comparison that finds a difference asks two things before it blames the step: does the step draw random numbers of its
 own (run it with two seeds), and how far does rounding alone move this model (run it from weights that differ in the
-last bit). Both cost nothing while the values agree.
+last bits). Both cost nothing while the values agree.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ from assay.conformance.tolerances import Tolerance
 ONE_BIT = float(np.finfo(np.float32).eps)
 """The relative step between neighbouring float32 numbers."""
 
-_NOISE_ROOM = 8.0  # two modes round at every operation, the probe at the weights only
-_PROBES = 3  # of what rounding does: a unit that is almost dead, or a tie, is tipped by one and not by another
+# Two modes round at every operation, the probe at the weights only, so it changes them by more. What it finds is not
+# multiplied instead: only the larger change tips a unit that is almost dead, as the sum of all roundings does.
+_NOISE_ROOM = 8.0
+_PROBES = 4  # of what rounding does: such a unit is tipped by one and not by another
 
 
 def comparable_build(ctx: Context, **options: Any) -> Build:
@@ -103,7 +105,7 @@ def differing_beyond_rounding(
 ) -> list[str]:
     """Return the names of trainable weights, or updates, that differ by more than rounding moves them.
 
-    What rounding does is measured when values differ, and again, up to three times, while some are further apart.
+    What rounding does is measured when values differ, and again, up to four times, while some are further apart.
 
     Args:
       ctx: The check's context; it gives the tolerance.
@@ -172,29 +174,26 @@ def rounding_noise(
     """Return how far rounding moves the trainable weights: after no step, one step, two, ... by name.
 
     It is the largest difference between the movement of each weight in a comparable eager run and in the same run from
-    weights that are changed by one part in `1 / precision`, times some room. A deep model with batch normalisation over
+    weights that are changed by a few times one part in `1 / precision`. A deep model with batch normalisation over
     a few examples multiplies the last bit by thousands, and a shallow one leaves it as it is.
 
     Args:
       ctx: The check's context.
       steps: How many steps.
-      precision: The relative change of each weight.
+      precision: The relative step between neighbouring numbers of the dtype that rounds.
       probe: Which change, of many: each moves every weight up or down at random.
     """
 
     def measure() -> tuple[dict[str, float], ...]:
         exact = comparable_run(ctx, steps=steps, mode=Mode.EAGER)
         build = comparable_build(ctx, mode=Mode.EAGER)
-        random = np.random.default_rng([ctx.seed, probe])
+        random, change = np.random.default_rng([ctx.seed, probe]), _NOISE_ROOM * precision
         for variable in build.model.trainable_variables:
             value = as_numpy(variable)
-            variable.assign(value * (1 + precision * random.choice([-1.0, 1.0], size=value.shape)).astype(value.dtype))
+            variable.assign(value * (1 + change * random.choice([-1.0, 1.0], size=value.shape)).astype(value.dtype))
         moved = train(build, training_batches(ctx, steps))
         return tuple(
-            {
-                name: _NOISE_ROOM * _largest(_movement(moved, step, name) - _movement(exact, step, name))
-                for name in names
-            }
+            {name: _largest(_movement(moved, step, name) - _movement(exact, step, name)) for name in names}
             for step, names in enumerate([list(exact.snapshots[0].weights)] * (steps + 1))
         )
 
