@@ -136,6 +136,7 @@ def _run_mutants(record: Found, options: argparse.Namespace) -> None:
                     outcomes[target.value] = [[one.mode, one.outcome.value, one.evidence.value] for one in found]
             record["mutants"][key] = {"rule": entry.rule.id, "slug": entry.rule.slug, "outcomes": outcomes}
             _keep(record)
+            print(key, flush=True)
 
 
 def _keep(record: Found) -> None:
