@@ -88,7 +88,7 @@ _STATELESS = (
 def check(ctx: Context) -> None:
     """Compare the run that was not interrupted with its continuation in a new process, the first difference first."""
     one_replica = ctx if ctx.mode is Mode.XLA else ctx.in_mode(Mode.GRAPH)
-    broken = ctx.share("exact resume on one replica", lambda: _broken(one_replica))
+    broken = ctx.share(("exact resume on one replica", one_replica.mode), lambda: _broken(one_replica))
     if broken is not None and ctx.mode is Mode.REPLICAS:
         raise NotApplicable(f"One replica does not resume exactly either, as T601 says in the mode {Mode.GRAPH}.")
     if broken is not None:
