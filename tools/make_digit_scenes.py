@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from assay.core.quiet import start_tensorflow_quietly
 
 from tools import make_digits
 from tools.digit_scenes.contact_sheet import contact_sheet
@@ -105,7 +106,8 @@ def compose_all(
     tasks = [range(first, min(first + SCENES_PER_TASK, count)) for first in range(0, count, SCENES_PER_TASK)]
     compose_some = functools.partial(compose, split, folder=folder, images=images)
     done = 0
-    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as processes:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count(), spawn, initializer=start_tensorflow_quietly) as processes:
         # Few scenes are composed sooner than a process has begun.
         for composed in (processes.map if count > SCENES_TOLD else map)(compose_some, tasks):
             yield from composed

@@ -275,6 +275,9 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return EXIT_USAGE
 
+    from assay.core.quiet import start_tensorflow_quietly
+
+    start_tensorflow_quietly()
     if scenes:
         enough = shown.with_scenes if scenes >= shown.scenes else {}
         rest = [_overrides({**_data_of(composed_scenes(scenes)), **enough}), *rest]

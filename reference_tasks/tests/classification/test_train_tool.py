@@ -15,6 +15,11 @@ def tool(repository):
     return module
 
 
+@pytest.fixture(autouse=True)
+def tensorflow_has_started(monkeypatch):
+    monkeypatch.setattr("assay.core.quiet.start_tensorflow_quietly", lambda: None)
+
+
 def test_unknown_task_is_refused_with_those_there_are(tool, capsys):
     assert tool.main(["--task", "clasification"]) == 2
 
