@@ -48,7 +48,7 @@ SCENES = {"train": 1200, "validation": 200}
 SCENES_PER_SHARD = 100  # 0.6 MB
 CONTACT_SHEET_SCENES = 36
 SCENES_TOLD = 1000
-SCENES_PER_TASK = 250  # what a process composes at a time, where there are more
+SCENES_PER_TASK = 500  # what a process composes at a time; so many are done before a process has begun
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +66,7 @@ class Composed:
     scene: Scene | None
 
 
+@functools.cache
 def composers() -> dict[str, Composer]:
     """Return the composer of each split; none has a digit, or a part of a photograph, of the other."""
     from sklearn import datasets
@@ -87,16 +88,13 @@ def compose(split: str, numbers: range, folder: Path, *, images: bool = False) -
     """
     composed = []
     for number in numbers:
-        scene = _composers()[split].scene(number)
-        annotations = coco_annotations(scene, FIRST_IDS[split] + number, 0)
+        scene = composers()[split].scene(number)
+        annotations = coco_annotations(scene, FIRST_IDS[split] + number)
         shown = scene if number < CONTACT_SHEET_SCENES else None
         composed.append(Composed(make_record(scene, split, number), annotations, shown))
         if images:
             write_images(scene, split, number, folder)
     return composed
-
-
-_composers = functools.cache(composers)
 
 
 def compose_all(
@@ -108,8 +106,7 @@ def compose_all(
     done = 0
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(os.cpu_count(), spawn, initializer=start_tensorflow_quietly) as processes:
-        # Few scenes are composed sooner than a process has begun.
-        for composed in (processes.map if count > SCENES_TOLD else map)(compose_some, tasks):
+        for composed in (processes.map if len(tasks) > 1 else map)(compose_some, tasks):
             yield from composed
             done += len(composed)
             if progress and (done % SCENES_TOLD == 0 or done == count):

@@ -82,14 +82,17 @@ def coco_image(split: str, number: int) -> dict[str, Any]:
     }
 
 
-def coco_annotations(scene: Scene, image_id: int, first_id: int) -> list[dict[str, Any]]:
-    """Return the `annotations` of a scene: masks as run-length encodings, as text or, of crowds, as plain counts."""
+def coco_annotations(scene: Scene, image_id: int) -> list[dict[str, Any]]:
+    """Return the `annotations` of a scene: masks as run-length encodings, as text or, of crowds, as plain counts.
+
+    Their ids are 0, 1, 2 and so on; a file has to number on.
+    """
     annotations = []
     for number, instance in enumerate(scene.instances):
         ymin, xmin, ymax, xmax = instance.box
         annotations.append(
             {
-                "id": first_id + number,
+                "id": number,
                 "image_id": image_id,
                 "category_id": instance.digit + 1,
                 "bbox": [xmin, ymin, xmax - xmin, ymax - ymin],

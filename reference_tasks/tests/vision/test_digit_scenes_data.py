@@ -83,7 +83,7 @@ def test_command_writes_what_the_package_holds(tmp_path, monkeypatch):
 
 def test_processes_compose_the_same_scenes_in_the_same_order(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(make_digit_scenes, "SCENES_PER_TASK", 2)
-    monkeypatch.setattr(make_digit_scenes, "SCENES_TOLD", 4)  # more than so many are shared among processes
+    monkeypatch.setattr(make_digit_scenes, "SCENES_TOLD", 4)
 
     paths, _ = make_digit_scenes.make_split("train", 5, tmp_path, progress=True)
 

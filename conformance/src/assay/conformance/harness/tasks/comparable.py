@@ -99,7 +99,7 @@ def differing_beyond_rounding(
     ctx: Context,
     actual: Mapping[str, np.ndarray],
     expected: Mapping[str, np.ndarray],
-    start: Mapping[str, np.ndarray],
+    start: Mapping[str, np.ndarray] | None = None,
     *,
     step: int,
 ) -> list[str]:
@@ -111,10 +111,11 @@ def differing_beyond_rounding(
       ctx: The check's context; it gives the tolerance.
       actual: Weights, or updates, by name.
       expected: The same of another run.
-      start: What both started from; zeros for updates.
+      start: What both started from; None for updates, which start from zero.
       step: After how many steps.
     """
     tolerance, noise = ctx.tolerance("updates"), dict[str, float]()
+    start = start or {name: np.zeros_like(value) for name, value in expected.items()}
     names = differing(actual, expected, start, tolerance=tolerance)
     for probe in range(_PROBES if names else 0):
         found = rounding_noise(ctx, probe=probe)[step]

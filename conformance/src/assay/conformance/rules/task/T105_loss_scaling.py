@@ -94,7 +94,7 @@ def check(ctx: Context) -> None:
         return
     for scale in SCALES:
         actual, expected, before = _scaled_update(ctx, scale), _plain_update(ctx), _start(ctx)
-        names = _differing(ctx, actual, expected)
+        names = differing_beyond_rounding(ctx, actual, expected, step=1)
         if not names:
             continue
         factor = common_factor(actual, expected, tolerance=ctx.tolerance("factor"), weights=before)
@@ -105,7 +105,7 @@ def check(ctx: Context) -> None:
                 "The step scales the loss by the precision policy and not by the optimizer: under a float32 policy a "
                 "loss scale has no effect by design. The mode mixed_precision speaks for it."
             )
-        if factor is None and _differing(ctx, _scaled_update(ctx, 1.0), expected):
+        if factor is None and differing_beyond_rounding(ctx, _scaled_update(ctx, 1.0), expected, step=1):
             cause, fix = (
                 "the step takes another way when the optimizer is a LossScaleOptimizer: it differs at a scale of 1 too",
                 "Let the optimizer decide about scaling alone, and do everything else as without it.",
@@ -288,12 +288,6 @@ def _random() -> NotApplicable:
         "The train step draws random numbers outside Keras' dropout and noise layers (two seeds give two results), so "
         "that two steps cannot be compared. Declare the trait 'random_step'."
     )
-
-
-def _differing(ctx: Context, actual: Arrays, expected: Arrays) -> list[str]:
-    """The weights whose updates differ by more than rounding does."""
-    still = {name: np.zeros_like(value) for name, value in expected.items()}
-    return differing_beyond_rounding(ctx, actual, expected, still, step=1)
 
 
 def _batch(ctx: Context) -> Any:

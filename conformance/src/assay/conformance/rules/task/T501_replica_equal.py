@@ -198,9 +198,12 @@ def _first_different_step(ctx: Context, replicas: TrainRun, single: TrainRun) ->
     for step in range(1, len(single.snapshots)):
         ends = replicas.snapshots[step].weights, single.snapshots[step].weights
         # Batch statistics differ by far more than rounding, and measuring that costs runs.
-        if statistics and differing(*ends, start, tolerance=tolerance):
-            return step
-        if not statistics and differing_beyond_rounding(ctx, *ends, start, step=step):
+        differ = (
+            differing(*ends, start, tolerance=tolerance)
+            if statistics
+            else differing_beyond_rounding(ctx, *ends, start, step=step)
+        )
+        if differ:
             return step
     return None
 
